@@ -1,0 +1,249 @@
+#include "consumer/base/text.h"
+
+#include "consumer/base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slice slice_of(const char *string)
+{
+    return string == NULL ? (struct slice){ "", 0 } : (struct slice){ string, strlen(string) };
+}
+
+bool slice_equal(struct slice a, struct slice b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.start, b.start, a.length) == 0);
+}
+
+bool slice_is(struct slice a, const char *string)
+{
+    return slice_equal(a, slice_of(string));
+}
+
+bool slice_starts_with(struct slice a, const char *prefix)
+{
+    struct slice start = slice_of(prefix);
+    return a.length >= start.length && slice_equal((struct slice){ a.start, start.length }, start);
+}
+
+/* The length of the well-formed sequence at `bytes` (RFC 3629, table in section 4), or 0. `left` > 0. */
+static size_t utf8_length(const unsigned char *bytes, size_t left)
+{
+    unsigned char first = bytes[0], low = 0x80, high = 0xbf; /* bounds of the second byte */
+    size_t length;
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        length = 2;
+    else if (first >= 0xe0 && first <= 0xef)
+        length = 3;
+    else if (first >= 0xf0 && first <= 0xf4)
+        length = 4;
+    else
+        return 0;
+    if (first == 0xe0)
+        low = 0xa0; /* shorter forms exist */
+    else if (first == 0xed)
+        high = 0x9f; /* surrogates */
+    else if (first == 0xf0)
+        low = 0x90; /* shorter forms exist */
+    else if (first == 0xf4)
+        high = 0x8f; /* above U+10FFFF */
+    if (left < length || bytes[1] < low || bytes[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+bool slice_is_utf8(struct slice a)
+{
+    const unsigned char *bytes = (const unsigned char *)a.start;
+    size_t left = a.length;
+    while (left > 0) {
+        uint64_t eight;
+        if (left >= sizeof(eight)) { /* most text is ASCII: eight bytes at once */
+            memcpy(&eight, bytes, sizeof(eight));
+            if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+                bytes += sizeof(eight);
+                left -= sizeof(eight);
+                continue;
+            }
+        }
+        size_t length = utf8_length(bytes, left);
+        if (length == 0)
+            return false;
+        bytes += length;
+        left -= length;
+    }
+    return true;
+}
+
+bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value)
+{
+    uint64_t number = 0;
+    if (a.length == 0 || (a.length > 1 && a.start[0] == '0'))
+        return false;
+    for (size_t i = 0; i < a.length; i++) {
+        if (a.start[i] < '0' || a.start[i] > '9')
+            return false;
+        uint64_t digit = (uint64_t)(a.start[i] - '0');
+        if (digit > most || number > (most - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *value = number;
+    return true;
+}
+
+void text_init(struct text *text, size_t limit)
+{
+    assert(limit < SIZE_MAX); /* room for the NUL */
+    *text = (struct text){ .limit = limit };
+}
+
+void text_finish(struct text *text)
+{
+    free(text->start);
+    *text = (struct text){ 0 };
+}
+
+void text_clear(struct text *text)
+{
+    text->length = 0;
+    text->overflowed = false;
+    if (text->start != NULL)
+        text->start[0] = '\0';
+}
+
+/* Makes room for `more` bytes and the NUL; false, and overflowed, when the limit is in the way. */
+static bool reserve(struct text *text, size_t more)
+{
+    if (more > text->limit - text->length) {
+        text->overflowed = true;
+        return false;
+    }
+    size_t needed = text->length + more + 1;
+    if (needed <= text->capacity)
+        return true;
+    size_t capacity = text->capacity < 64 ? 64 : text->capacity;
+    while (capacity < needed)
+        capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
+    if (capacity > text->limit + 1)
+        capacity = text->limit + 1;
+    text->start = memory_resize(text->start, capacity);
+    text->capacity = capacity;
+    return true;
+}
+
+void text_append(struct text *text, struct slice slice)
+{
+    if (!reserve(text, slice.length))
+        return;
+    if (slice.length > 0)
+        memcpy(text->start + text->length, slice.start, slice.length);
+    text->length += slice.length;
+    text->start[text->length] = '\0';
+}
+
+void text_append_string(struct text *text, const char *string)
+{
+    text_append(text, slice_of(string));
+}
+
+void text_append_char(struct text *text, char c)
+{
+    text_append(text, (struct slice){ &c, 1 });
+}
+
+void text_append_u64(struct text *text, uint64_t value)
+{
+    char digits[20]; /* 2^64 - 1 has 20 */
+    size_t start = sizeof(digits);
+    do {
+        digits[--start] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    text_append(text, (struct slice){ digits + start, sizeof(digits) - start });
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    assert(length >= 0);
+    if (reserve(text, (size_t)length)) {
+        vsnprintf(text->start + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+    va_end(arguments);
+}
+
+static bool json_is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Appends the ASCII character `c`, which may not stand in a JSON string as it is. */
+static void append_json_escape(struct text *text, unsigned char c)
+{
+    static const char short_escapes[][2] = {
+        { '"', '"' }, { '\\', '\\' }, { '\b', 'b' }, { '\f', 'f' }, { '\n', 'n' }, { '\r', 'r' }, { '\t', 't' }
+    };
+    for (size_t i = 0; i < COUNT_OF(short_escapes); i++) {
+        if (short_escapes[i][0] == (char)c) {
+            text_append(text, (struct slice){ (const char[]){ '\\', short_escapes[i][1] }, 2 });
+            return;
+        }
+    }
+    text_printf(text, "\\u%04x", c);
+}
+
+/* Appends the character at `bytes`, and returns how many bytes it took. */
+static size_t append_json_character(struct text *text, const unsigned char *bytes, size_t left)
+{
+    if (bytes[0] < 0x80) {
+        append_json_escape(text, bytes[0]);
+        return 1;
+    }
+    size_t length = utf8_length(bytes, left);
+    if (length == 0) {
+        text_append_string(text, "\xef\xbf\xbd"); /* U+FFFD for each such byte */
+        return 1;
+    }
+    if (length == 3 && bytes[0] == 0xe2 && bytes[1] == 0x80 && (bytes[2] == 0xa8 || bytes[2] == 0xa9))
+        text_append_string(text, bytes[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends in JavaScript */
+    else
+        text_append(text, (struct slice){ (const char *)bytes, length });
+    return length;
+}
+
+void text_append_json(struct text *text, struct slice slice)
+{
+    const unsigned char *bytes = (const unsigned char *)slice.start;
+    bool overflowed_before = text->overflowed;
+    size_t length_before = text->length;
+    text->overflowed = false;
+    text_append_char(text, '"');
+    for (size_t at = 0; at < slice.length && !text->overflowed;) {
+        size_t run = 0;
+        while (at + run < slice.length && json_is_plain(bytes[at + run]))
+            run++;
+        text_append(text, (struct slice){ slice.start + at, run });
+        at += run;
+        if (at < slice.length)
+            at += append_json_character(text, bytes + at, slice.length - at);
+    }
+    text_append_char(text, '"');
+    if (text->overflowed && text->start != NULL) {
+        text->length = length_before;
+        text->start[length_before] = '\0';
+    }
+    text->overflowed |= overflowed_before;
+}

@@ -1,0 +1,55 @@
+/* Slices of bytes that somebody else owns, and a buffer that grows up to a limit.
+ *
+ * A slice is not NUL-terminated and may hold any byte. A text never grows beyond the limit it was given: what does not fit sets `overflowed`
+ * and leaves the text as it was before that call, so one check at the end is enough. */
+#ifndef JOBHOOK_BASE_TEXT_H
+#define JOBHOOK_BASE_TEXT_H
+
+#include "consumer/base/check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct slice {
+    const char *start;
+    size_t length;
+};
+
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+#define SLICE_FORMAT   "%.*s" /* with SLICE_ARGS, for printf */
+#define SLICE_ARGS(s)  (int)(s).length, (s).start
+
+struct slice slice_of(const char *string); /* of a NUL-terminated string; NULL gives the empty slice */
+bool slice_equal(struct slice a, struct slice b);
+bool slice_is(struct slice a, const char *string);
+bool slice_starts_with(struct slice a, const char *prefix);
+bool slice_is_utf8(struct slice a); /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF */
+/* Plain decimal digits, no sign, no leading zero (but "0"), at most `most`. */
+MUST_USE bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value);
+
+struct text {
+    char *start; /* NUL-terminated once anything was appended; owned */
+    size_t length;
+    size_t capacity;
+    size_t limit;
+    bool overflowed;
+};
+
+void text_init(struct text *text, size_t limit);
+void text_finish(struct text *text); /* takes a zeroed one, too */
+void text_clear(struct text *text);  /* keeps the memory */
+void text_append(struct text *text, struct slice slice);
+void text_append_string(struct text *text, const char *string);
+void text_append_char(struct text *text, char c);
+void text_append_u64(struct text *text, uint64_t value);
+void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+/* A JSON string with its quotes: control characters, DEL, and U+2028/2029 escaped, bytes that are not UTF-8 replaced by U+FFFD. */
+void text_append_json(struct text *text, struct slice slice);
+
+static inline struct slice text_slice(const struct text *text)
+{
+    return (struct slice){ text->start, text->length };
+}
+
+#endif
