@@ -1,0 +1,45 @@
+#include "delivery/delivery_inside.h"
+
+#include "consumer/base/clock.h"
+
+#include <string.h>
+
+struct claim delivery_claim(const struct delivery *d)
+{
+    struct claim claim = {
+        .task_id = d->event->task_id,
+        .epoch = d->attempt.epoch,
+        .attempt = d->attempt.number,
+        .deferral = d->attempt.deferral,
+        .digest = d->digest,
+        .partition = d->attempt.origin.partition,
+        .offset = d->attempt.origin.offset,
+    };
+    memcpy(claim.token, d->token, TOKEN_BYTES);
+    return claim;
+}
+
+void delivery_release_claim(struct delivery *d)
+{
+    struct claim claim = delivery_claim(d);
+    if (!d->unclaimed)
+        claims_release(d->all->options.claims, &claim);
+}
+
+/* Redis did not answer: how long that has been so for this delivery in this state. */
+uint64_t delivery_trouble_ms(struct delivery *d)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (d->trouble_since_ms == 0)
+        d->trouble_since_ms = now_ms;
+    return now_ms - d->trouble_since_ms;
+}
+
+/* JOBHOOK_REDIS_DOWN=deliver, and Redis, which this process has reached before, has been away for JOBHOOK_REDIS_WAIT. */
+bool delivery_gives_up_redis(const struct delivery *d)
+{
+    const struct deliveries_options *options = &d->all->options;
+    uint64_t since_ms = claims_away_since_ms(options->claims);
+    return options->redis_down_delivers && claims_reached(options->claims) && since_ms != 0 &&
+           clock_monotonic_ms() - since_ms >= options->redis_wait_ms;
+}

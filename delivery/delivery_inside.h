@@ -1,0 +1,83 @@
+/* The inside of deliveries: what delivery.c (the steps of one) and delivery_set.c (the set of all) share, and nobody else sees. */
+#ifndef JOBHOOK_DELIVERY_DELIVERY_INSIDE_H
+#define JOBHOOK_DELIVERY_DELIVERY_INSIDE_H
+
+#include "delivery/delivery.h"
+#include "delivery/report.h"
+#include "delivery/request.h"
+
+enum plan { PLAN_NEXT, PLAN_DEFER }; /* what PUBLISHING publishes: what `next` says, or a deferral */
+
+struct delivery {
+    struct link link; /* on the list of its state */
+    struct link home_link;
+    struct deliveries *all;
+    struct delivery_home *home;
+    struct event *event;
+    struct attempt attempt;
+    struct url url; /* where it goes; its text is empty until it was judged, and when there is nothing to send */
+    struct ticket ticket;
+    struct timer timer; /* enters the state again */
+    struct request *request;
+    struct post *post;
+    uint64_t slot;
+    uint64_t digest;
+    uint64_t asked_ms;         /* when the claim was asked for */
+    uint64_t lease_end_ms;     /* on our own clock, counted from asking */
+    uint64_t trouble_since_ms; /* since when Redis has not answered in this state; 0 it has */
+    int64_t due_ms;            /* of the record that was published */
+    struct report report;
+    const char *detail; /* dead letters: what exactly was wrong */
+    uint8_t token[TOKEN_BYTES];
+    enum delivery_state state;
+    enum settled settled;
+    enum plan plan;
+    uint32_t pause_ms; /* before the next claim */
+    uint8_t next;
+    bool from_input;
+    bool unclaimed; /* goes on without a claim: Redis has been away for too long */
+    bool unwritten; /* no record in Redis: a corrected event must not be suppressed */
+    bool dropped;   /* released unsent */
+};
+
+struct deliveries {
+    struct deliveries_options options;
+    struct delivery_stats stats;
+    struct list states[DELIVERY_STATES];
+    struct deliveries_held held;
+    struct request **spare_requests;
+    size_t spare_request_count;
+    struct list spares;
+    bool draining;
+};
+
+/* ---- delivery.c: one delivery goes its way ---- */
+
+void delivery_begin(struct delivery *delivery, const struct arrival *arrival);
+void delivery_timer_fired(struct timer *timer);
+void delivery_defer(struct delivery *delivery);                  /* it waited, and should not wait on */
+void delivery_start(struct delivery *delivery, uint64_t now_ms); /* a slot is there */
+/* What is unsent is given up. Claims that wait for Redis's answer go when it comes; what was sent, is being published or recorded, goes on. */
+void delivery_drop_unsent(struct delivery *delivery);
+
+/* ---- delivery_claim.c: what one delivery asks of Redis, and how long it has been without an answer ---- */
+
+struct claim delivery_claim(const struct delivery *delivery);
+void delivery_release_claim(struct delivery *delivery);
+uint64_t delivery_trouble_ms(struct delivery *delivery);
+bool delivery_gives_up_redis(const struct delivery *delivery);
+
+/* ---- delivery_set.c: what all have in common ---- */
+
+/* What tells moves into the same state apart: what is recorded, and what was. "" for the others. */
+const char *delivery_how(const struct delivery *delivery, enum delivery_state state);
+
+struct request *deliveries_borrow_request(struct deliveries *all);
+void deliveries_return_request(struct deliveries *all, struct request *request);
+void deliveries_note_posting(struct delivery *delivery);
+void deliveries_note_outcome(struct delivery *delivery, const struct outcome *outcome);
+/* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */
+enum action deliveries_end_attempt(struct delivery *delivery, const struct outcome *outcome, const struct verdict *verdict);
+void deliveries_note_released(struct delivery *delivery);
+
+#endif

@@ -1,0 +1,257 @@
+#include "delivery/delivery_inside.h"
+
+#include "consumer/base/clock.h"
+#include "consumer/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { REQUEST_KEPT_BYTES = 64 * 1024, SPARES_MAX = 4096 };
+
+/* ---- what is kept for the next one ---- */
+
+struct request *deliveries_borrow_request(struct deliveries *all)
+{
+    if (all->spare_request_count > 0)
+        return all->spare_requests[--all->spare_request_count];
+    struct request *request = memory_create(sizeof(*request));
+    request_init(request);
+    return request;
+}
+
+void deliveries_return_request(struct deliveries *all, struct request *request)
+{
+    if (all->spare_request_count < SPARES_MAX && request->body.capacity <= REQUEST_KEPT_BYTES) {
+        all->spare_requests[all->spare_request_count++] = request;
+        return;
+    }
+    request_finish(request);
+    free(request);
+}
+
+/* ---- what is counted ---- */
+
+const char *delivery_how(const struct delivery *d, enum delivery_state state)
+{
+    return state == DELIVERY_RECORDING || state == DELIVERY_RELEASED ? settled_name(d->settled) : "";
+}
+
+static bool is_delivered(const struct outcome *outcome)
+{
+    return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;
+}
+
+void deliveries_note_posting(struct delivery *d)
+{
+    struct deliveries *all = d->all;
+    if (d->attempt.due_ms > 0) {
+        int64_t late_ms = claims_now_ms(all->options.claims) - d->attempt.due_ms;
+        histogram_observe_us(&all->stats.retry_lateness, late_ms < 0 ? 0 : (uint64_t)late_ms * 1000);
+    }
+    if (d->unclaimed)
+        counter_add(&all->stats.unclaimed, 1);
+}
+
+void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
+{
+    struct delivery_stats *stats = &d->all->stats;
+    counter_add(&stats->attempts[stats_attempt_slot(outcome)], 1);
+    histogram_observe_us(&stats->attempt_duration, (uint64_t)outcome->total_ms * 1000);
+    verdict_error_class(outcome, d->attempt.error);
+    d->report.status = outcome->status;
+    d->report.attempt_ms = outcome->total_ms;
+    if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
+        int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;
+        histogram_observe_us(&stats->delivery_latency, latency_ms < 0 ? 0 : (uint64_t)latency_ms * 1000);
+    }
+}
+
+/* The attempt's time ran out, or the name servers': a quick SERVFAIL is not that. */
+static bool has_timed_out(const struct delivery *d, const struct outcome *outcome)
+{
+    if (outcome->kind == OUTCOME_NAME_FAILED)
+        return outcome->total_ms >= d->all->options.attempt_timeout_ms / 2;
+    return outcome->kind == OUTCOME_TIMEOUT || outcome->kind == OUTCOME_CONNECT_TIMEOUT;
+}
+
+/* Gives the slot back. An attempt that failed through our own fault is not used up. */
+enum action deliveries_end_attempt(struct delivery *d, const struct outcome *outcome, const struct verdict *verdict)
+{
+    struct attempt_end end = { .blame = verdict->blame,
+                               .delivered = verdict->action == ACTION_DELIVERED,
+                               .answered = outcome->kind == OUTCOME_ANSWERED,
+                               .connected = outcome->connected,
+                               .timed_out = has_timed_out(d, outcome),
+                               .retry_after_s = outcome->retry_after_s };
+    enum attempt_fault fault = scheduler_finish(d->all->options.scheduler, &d->ticket, &end, clock_monotonic_ms());
+    return fault == ATTEMPT_WAS_OURS ? ACTION_AGAIN : verdict->action;
+}
+
+static void count_held(struct delivery *d, bool more)
+{
+    struct deliveries_held *held = &d->all->held;
+    size_t *count = d->from_input ? &held->first_attempts : &held->retries;
+    uint64_t *bytes = d->from_input ? &held->first_attempt_bytes : &held->retry_bytes;
+    *count = more ? *count + 1 : *count - 1;
+    *bytes = more ? *bytes + d->event->bytes : *bytes - d->event->bytes;
+}
+
+void deliveries_note_released(struct delivery *d)
+{
+    struct deliveries *all = d->all;
+    count_held(d, false);
+    if (d->dropped) {
+        counter_add(&all->stats.dropped, 1);
+        return;
+    }
+    counter_add(&all->stats.settled[d->settled], 1);
+    if (d->settled == SETTLED_DEAD)
+        counter_add(&all->stats.dead[d->report.reason], 1);
+    d->report.event = d->event;
+    d->report.attempt = &d->attempt;
+    d->report.settled = d->settled;
+    d->report.detail = d->detail;
+    d->report.url = &d->url;
+    report_log(&d->report);
+}
+
+/* ---- all of them ---- */
+
+static struct delivery *borrow_delivery(struct deliveries *all)
+{
+    struct link *spare = list_take(&all->spares);
+    if (spare == NULL)
+        return memory_create(sizeof(struct delivery));
+    struct delivery *d = container_of(spare, struct delivery, link);
+    memset(d, 0, sizeof(*d));
+    return d;
+}
+
+void deliveries_take(struct deliveries *all, const struct arrival *arrival)
+{
+    struct delivery *d = borrow_delivery(all);
+    d->all = all;
+    d->home = arrival->home;
+    d->slot = arrival->slot;
+    d->event = arrival->event;
+    d->attempt = arrival->attempt;
+    d->from_input = arrival->from_input;
+    d->timer.fire = delivery_timer_fired;
+    list_append(&all->states[DELIVERY_TAKEN], &d->link);
+    list_append(&d->home->deliveries, &d->home_link);
+    count_held(d, true);
+    counter_add(arrival->from_input ? &all->stats.events_input : &all->stats.events_retry, 1);
+    delivery_begin(d, arrival);
+}
+
+static void bury(struct deliveries *all)
+{
+    struct link *link;
+    while ((link = list_take(&all->states[DELIVERY_RELEASED])) != NULL) {
+        struct delivery *d = container_of(link, struct delivery, link);
+        event_destroy(d->event);
+        if (all->spares.length < SPARES_MAX)
+            list_append(&all->spares, &d->link);
+        else
+            free(d);
+    }
+}
+
+static void show_gauges(struct deliveries *all)
+{
+    struct scheduler_counts counts = scheduler_counts(all->options.scheduler);
+    for (int state = 0; state < DELIVERY_STATES; state++)
+        gauge_set(&all->stats.held[state], (int64_t)all->states[state].length);
+    gauge_set(&all->stats.held_bytes, (int64_t)(all->held.first_attempt_bytes + all->held.retry_bytes));
+    gauge_set(&all->stats.in_flight, (int64_t)all->states[DELIVERY_POSTING].length);
+    gauge_set(&all->stats.endpoints, (int64_t)counts.endpoints);
+    gauge_set(&all->stats.endpoints_resting, (int64_t)counts.resting);
+    gauge_set(&all->stats.egress_up, !counts.egress_down);
+}
+
+void deliveries_turn(struct deliveries *all, uint64_t now_ms)
+{
+    struct ticket *ticket;
+    while ((ticket = scheduler_overdue(all->options.scheduler, now_ms)) != NULL)
+        delivery_defer(container_of(ticket, struct delivery, ticket));
+    while ((ticket = scheduler_start(all->options.scheduler, now_ms)) != NULL)
+        delivery_start(container_of(ticket, struct delivery, ticket), now_ms);
+    bury(all);
+    show_gauges(all);
+}
+
+uint64_t deliveries_next_ms(const struct deliveries *all, uint64_t now_ms)
+{
+    return scheduler_next_ms(all->options.scheduler, now_ms);
+}
+
+void deliveries_revoke(struct deliveries *all, struct delivery_home *home)
+{
+    home->revoked = true;
+    LIST_EACH (&home->deliveries, link)
+        delivery_drop_unsent(container_of(link, struct delivery, home_link));
+    bury(all);
+}
+
+void deliveries_drain(struct deliveries *all)
+{
+    all->draining = true;
+    LIST_EACH (&all->states[DELIVERY_WAITING], link)
+        delivery_drop_unsent(container_of(link, struct delivery, link));
+    LIST_EACH (&all->states[DELIVERY_CLAIMING], link)
+        delivery_drop_unsent(container_of(link, struct delivery, link));
+}
+
+struct deliveries *deliveries_create(const struct deliveries_options *options)
+{
+    struct deliveries *all = memory_create(sizeof(*all));
+    all->options = *options;
+    all->spare_requests = memory_create(SPARES_MAX * sizeof(struct request *));
+    for (int state = 0; state < DELIVERY_STATES; state++)
+        list_init(&all->states[state]);
+    list_init(&all->spares);
+    return all;
+}
+
+void deliveries_destroy(struct deliveries *all)
+{
+    if (all == NULL)
+        return;
+    for (int state = 0; state < DELIVERY_STATES; state++) {
+        LIST_EACH (&all->states[state], link) {
+            struct delivery *d = container_of(link, struct delivery, link);
+            if (d->request != NULL)
+                deliveries_return_request(all, d->request);
+            event_destroy(d->event);
+            free(d);
+        }
+    }
+    LIST_EACH (&all->spares, link)
+        free(container_of(link, struct delivery, link));
+    while (all->spare_request_count > 0) {
+        struct request *request = all->spare_requests[--all->spare_request_count];
+        request_finish(request);
+        free(request);
+    }
+    free(all->spare_requests);
+    free(all);
+}
+
+int64_t delivery_home_oldest_ms(const struct delivery_home *home)
+{
+    struct link *first = list_first(&home->deliveries);
+    if (first == NULL)
+        return 0;
+    const struct delivery *d = container_of(first, struct delivery, home_link);
+    return d->from_input && d->event->timestamp_ms > 0 ? d->event->timestamp_ms : d->attempt.first_ms;
+}
+
+struct deliveries_held deliveries_held(const struct deliveries *all)
+{
+    return all->held;
+}
+
+const struct delivery_stats *deliveries_stats(const struct deliveries *all)
+{
+    return &all->stats;
+}

@@ -1,0 +1,22 @@
+/* JSON strings as they are written, quotes included (RFC 8259 §7). Pure.
+ *
+ * The strings come from a parser that found them well-formed. This module only looks at what they mean: yajl's own decoding puts "?" for one
+ * half of a surrogate pair and bytes that are not UTF-8 for the other, so it cannot be trusted with anything that leaves the house. */
+#ifndef JOBHOOK_DELIVERY_JSON_STRING_H
+#define JOBHOOK_DELIVERY_JSON_STRING_H
+
+#include "consumer/base/text.h"
+
+/* What stands between the quotes, and whether it means exactly what it says: no escapes. */
+struct slice json_string_inside(struct slice raw);
+bool json_string_is_plain(struct slice raw);
+
+/* Writes the first `most` decoded bytes; `*length` is how many there are in all, never more than the string has between its quotes. False: an
+ * escape is half of a surrogate pair, which no UTF-8 text can hold. `decoded` may be NULL when `most` is 0. */
+MUST_USE bool json_string_decode(struct slice raw, char *decoded, size_t most, size_t *length);
+
+/* Whether two strings mean the same: "task_id" and "task\u005fid" do. */
+bool json_string_equal(struct slice a, struct slice b);
+bool json_string_is(struct slice raw, const char *meaning);
+
+#endif

@@ -1,0 +1,55 @@
+/* Lanes: many small libcurl multis on one event loop, chosen by a hash of the origin, so that no connection cache grows long (its cost is linear
+ * in the open connections: 19× at 10,000 hosts). A lane carries posts (delivery/post.h). libcurl stays inside lane.c and the post*.c files. */
+#ifndef JOBHOOK_DELIVERY_LANES_H
+#define JOBHOOK_DELIVERY_LANES_H
+
+#include "consumer/base/measure.h"
+#include "delivery/guard.h"
+#include "delivery/names.h"
+#include "delivery/outcome.h"
+#include "delivery/request.h"
+
+struct uv_loop_s;
+struct lanes;
+struct post; /* one POST under way */
+
+struct lanes_options {
+    const struct guard *guard; /* outlives the lanes */
+    struct names *names;       /* likewise */
+    uint64_t attempt_timeout_ms;
+    uint32_t lane_count;                  /* 0: 64 */
+    uint32_t origin_max_connections;      /* cap for one host in a lane */
+    uint32_t idle_connections;            /* kept open in all lanes together. 0: 4096 */
+    uint64_t idle_ms;                     /* an idle connection is closed after that. 0: 60 s */
+    uint32_t snippet_bytes;               /* ≤ OUTCOME_SNIPPET_MAX */
+    const char *ca_file;                  /* NULL: the system's one file */
+    const char *proxy;                    /* NULL: none, whatever the environment says */
+    const char *client_cert, *client_key; /* files; NULL: none */
+};
+
+struct lanes_stats {
+    struct gauge in_flight;
+    struct counter posts;
+    struct counter connections;     /* opened */
+    struct counter resends_refused; /* libcurl's silent second send on a dead reused connection, suppressed */
+};
+
+/* The outcome's pointers are valid during the callback only. */
+typedef void post_done(void *context, const struct outcome *outcome);
+
+/* NULL, after a log line, when the CA file that was given cannot be used. It is read again when it changes. */
+struct lanes *lanes_create(struct uv_loop_s *loop, const struct lanes_options *options);
+/* Ends everything under way without callbacks. */
+void lanes_destroy(struct lanes *lanes);
+
+/* POSTs `request` to `url` within the attempt timeout: name lookup, connect, TLS, headers and the start of the body, all in one deadline.
+ * Request and url (its text included) are copied or used up before it returns, the request's body text excepted: it is borrowed until `done`.
+ * `done` fires exactly once, never before lanes_post has returned, never after lanes_cancel. */
+struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct request *request, post_done *done, void *context);
+void lanes_cancel(struct post *post);
+/* Whether some byte of the request may have left this machine. */
+bool post_was_sent(const struct post *post);
+
+const struct lanes_stats *lanes_stats(const struct lanes *lanes);
+
+#endif

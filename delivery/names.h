@@ -1,0 +1,50 @@
+/* Name lookups: c-ares on libuv, bounded, cached by TTL (positive and negative), no threads. c-ares stays inside.
+ *
+ * Names are looked up as absolute names, never with search domains. One slow name or dead name server delays nobody else. Callbacks fire exactly
+ * once, never before names_find has returned, never after names_cancel. */
+#ifndef JOBHOOK_DELIVERY_NAMES_H
+#define JOBHOOK_DELIVERY_NAMES_H
+
+#include "consumer/base/measure.h"
+#include "delivery/guard.h"
+
+struct uv_loop_s;
+struct names;
+struct names_query; /* one waiting caller */
+
+enum { NAMES_ADDRESSES_MAX = 16 };
+
+enum names_result { NAMES_FOUND, NAMES_NOT_FOUND, NAMES_FAILED };
+
+struct names_answer {
+    enum names_result result;
+    size_t count;
+    struct guard_address addresses[NAMES_ADDRESSES_MAX]; /* IPv6 and IPv4 as the name servers gave them */
+};
+
+struct names_options {
+    uint32_t at_once_max;    /* queries under way; the rest wait in order. 0: 256 */
+    uint32_t cache_max;      /* names kept. 0: 10000 */
+    uint32_t ttl_max_s;      /* 0: 60 */
+    uint32_t negative_ttl_s; /* 0: 5 */
+    uint64_t timeout_ms;     /* of one query, all servers and tries. 0: 5000 */
+    const char *servers;     /* "127.0.0.1:5353,…" for tests; NULL: the system's */
+};
+
+struct names_stats {
+    struct counter lookups, cached, failures;
+    struct gauge under_way, waiting;
+};
+
+typedef void names_done(void *context, const struct names_answer *answer);
+
+/* NULL when c-ares cannot read the system's configuration, or `servers`. */
+struct names *names_create(struct uv_loop_s *loop, const struct names_options *options);
+void names_destroy(struct names *names);
+struct names_query *names_find(struct names *names, struct slice host, names_done *done, void *context);
+void names_cancel(struct names_query *query);
+/* An answer that is in the cache, at once; false when a lookup is needed. */
+bool names_cached(struct names *names, struct slice host, struct names_answer *answer);
+const struct names_stats *names_stats(const struct names *names);
+
+#endif

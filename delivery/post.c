@@ -1,0 +1,479 @@
+#include "delivery/post.h"
+
+#include "consumer/base/clock.h"
+#include "consumer/base/memory.h"
+#include "delivery/retry_after.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    LARGE_BODY = 64 * 1024, /* above it libcurl allocates an upload buffer that stays with the handle */
+    NO_SOCKET_SAY_MS = 10000,
+    PIN_MAX = 2 + GUARD_HOST_MAX + 6 + NAMES_ADDRESSES_MAX * (INET6_ADDRSTRLEN + 3),
+};
+
+/* curl_slist is a public struct, so the list that libcurl walks needs no allocation per header: nodes here, strings in post->lines. */
+struct post_lines {
+    struct curl_slist nodes[REQUEST_HEADERS_MAX + 1]; /* one more to keep libcurl's Expect out */
+    struct curl_slist pin;
+};
+
+/* libcurl's callbacks */
+
+static bool address_read(const char *text, struct guard_address *address)
+{
+    address->v6 = strchr(text, ':') != NULL;
+    return inet_pton(address->v6 ? AF_INET6 : AF_INET, text, address->bytes) == 1;
+}
+
+static void say_no_socket(struct post_shared *shared, int error)
+{
+    uint64_t suppressed;
+    if (log_gate_opens(&shared->no_sockets, NO_SOCKET_SAY_MS, &suppressed))
+        log_warn("no socket could be opened, attempts wait", LOG_STRING("error", strerrordesc_np(error)), LOG_I("suppressed", suppressed),
+                 LOG_STRING("cure", "raise the limit of file descriptors (ulimit -n), or lower JOBHOOK_MAX_IN_FLIGHT"));
+}
+
+/* Every socket is made here, so this is where a resolver that changes its mind (DNS rebinding) meets the policy. */
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct post *post = context;
+    (void)purpose;
+    if (post->shared->proxy == NULL && guard_judge_sockaddr(post->shared->guard, &address->addr) != GUARD_OK) {
+        post->saw.blocked = true;
+        return CURL_SOCKET_BAD;
+    }
+    int fd = wires_open(post->shared->wires, address->family, address->socktype, address->protocol);
+    /* An address family that this machine does not have is no lack of ours: the next address is tried. */
+    if (fd < 0 && errno != EAFNOSUPPORT) {
+        post->saw.local_error = errno;
+        say_no_socket(post->shared, errno);
+    }
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/* The connection outlives the post that opened it: the context is not a post. */
+static int on_close_socket(void *context, curl_socket_t fd)
+{
+    struct post_shared *shared = context;
+    wires_close(shared->wires, fd);
+    return 0;
+}
+
+/* Before libcurl sends. It sends a second time when a connection that it used again dies before the first byte of an answer; the receiver may
+ * have the request by then, so that would be a POST that nobody counts. */
+static int on_about_to_send(void *context, char *peer, char *local, int peer_port, int local_port)
+{
+    struct post *post = context;
+    struct guard_address address;
+    (void)local;
+    (void)peer_port;
+    (void)local_port;
+    if (post->saw.prepared) {
+        post->saw.resend_refused = true;
+        counter_add(&post->shared->stats.resends_refused, 1);
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (post->shared->proxy == NULL && (!address_read(peer, &address) || guard_judge_address(post->shared->guard, &address) != GUARD_OK))
+        post->saw.blocked = true;
+    if (post->saw.blocked)
+        return CURL_PREREQFUNC_ABORT;
+    post->saw.prepared = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* "HTTP/1.1 200 OK": 0 when the line is no such line. */
+static int status_of(struct slice line)
+{
+    const char *space = memchr(line.start, ' ', line.length);
+    if (!slice_starts_with(line, "HTTP/") || space == NULL || line.start + line.length - space < 4)
+        return 0;
+    int status = 0;
+    for (int i = 1; i <= 3; i++) {
+        if (space[i] < '0' || space[i] > '9')
+            return 0;
+        status = status * 10 + (space[i] - '0');
+    }
+    return status;
+}
+
+/* 101 ends the HTTP part of a connection: nothing else follows it. */
+static bool is_provisional(int status)
+{
+    return status < 200 && status != 101;
+}
+
+static void see_field(struct post *post, struct slice line)
+{
+    static const char name[] = "Retry-After:";
+    size_t length = sizeof(name) - 1;
+    if (line.length > length && strncasecmp(line.start, name, length) == 0)
+        post->saw.retry_after_s = retry_after_parse((struct slice){ line.start + length, line.length - length }, clock_wall_ms() / 1000);
+}
+
+static void see_line(struct post *post, struct slice line)
+{
+    struct post_sight *saw = &post->saw;
+    if (saw->headers_done) /* a trailer */
+        return;
+    int status = saw->in_headers ? 0 : status_of(line);
+    if (status != 0) {
+        saw->status = status;
+        saw->in_headers = true;
+        saw->retry_after_s = -1;
+    } else if (line.start[0] == '\r' || line.start[0] == '\n') {
+        saw->in_headers = false;
+        saw->headers_done = saw->status != 0 && !is_provisional(saw->status);
+        if (saw->headers_done)
+            post->shared->answered(post);
+    } else {
+        see_field(post, line);
+    }
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+    struct post *post = context;
+    struct post_sight *saw = &post->saw;
+    size_t length = size * count;
+    saw->header_lines++;
+    if (length > POST_HEADER_BYTES_MAX - saw->header_bytes || saw->header_lines > POST_HEADER_LINES_MAX) {
+        saw->headers_too_large = true;
+        return 0;
+    }
+    saw->header_bytes += (uint32_t)length;
+    if (length > 0)
+        see_line(post, (struct slice){ bytes, length });
+    return length;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct post *post = context;
+    struct post_sight *saw = &post->saw;
+    size_t length = size * count;
+    size_t room = post->shared->snippet_bytes - saw->snippet_bytes;
+    size_t kept = length < room ? length : room;
+    if (kept > 0) {
+        memcpy(post->snippet + saw->snippet_bytes, bytes, kept);
+        saw->snippet_bytes += (uint32_t)kept;
+    }
+    if (length > POST_BODY_MAX - saw->body_bytes) {
+        saw->body_cut = true;
+        return 0;
+    }
+    saw->body_bytes += (uint32_t)length;
+    return length;
+}
+
+static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
+{
+    struct post_shared *shared = context;
+    (void)easy;
+    post_tls_equip(shared->tls, ssl_ctx);
+    return CURLE_OK;
+}
+
+/* Creation */
+
+/* An option that libcurl does not know or was built without would leave a hole in the policy. */
+static void must_be_ok(CURLcode code)
+{
+    assert(code == CURLE_OK);
+}
+
+static void set_longs(CURL *easy)
+{
+    static const struct {
+        CURLoption option;
+        long value;
+    } longs[] = {
+        { CURLOPT_POST, 1 },
+        { CURLOPT_NOSIGNAL, 1 },
+        { CURLOPT_NOPROGRESS, 1 },
+        { CURLOPT_QUICK_EXIT, 1 },
+        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
+        { CURLOPT_PATH_AS_IS, 1 },
+        { CURLOPT_FOLLOWLOCATION, 0 },
+        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
+        { CURLOPT_HTTP_CONTENT_DECODING, 0 },
+        { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
+        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+        { CURLOPT_SSL_VERIFYPEER, 1 },
+        { CURLOPT_SSL_VERIFYHOST, 2 },
+        { CURLOPT_CA_CACHE_TIMEOUT, 0 },       /* 7.88 would keep the first store of post_tls that it saw, and put it back over a newer one */
+        { CURLOPT_BUFFERSIZE, 4096 },          /* one per transfer in flight; answers are short */
+        { CURLOPT_CONNECTTIMEOUT, 24 * 3600 }, /* never: the deadline is ours */
+        { CURLOPT_MAXAGE_CONN, 24 * 3600 },    /* likewise: wires_hang_up_idle */
+    };
+    for (size_t i = 0; i < COUNT_OF(longs); i++)
+        must_be_ok(curl_easy_setopt(easy, longs[i].option, longs[i].value));
+}
+
+static void set_strings(CURL *easy, const struct post_shared *shared)
+{
+    const struct {
+        CURLoption option;
+        const char *value;
+    } strings[] = {
+        { CURLOPT_PROTOCOLS_STR, "http,https" },
+        { CURLOPT_PROXY, shared->proxy != NULL ? shared->proxy : "" }, /* "": not the environment's either */
+        { CURLOPT_NOPROXY, "" },                                       /* likewise no_proxy */
+        { CURLOPT_CAINFO, NULL },                                      /* the store comes from post_tls */
+        { CURLOPT_CAPATH, NULL },
+        { CURLOPT_PROXY_CAINFO, NULL },
+        { CURLOPT_PROXY_CAPATH, NULL },
+        { CURLOPT_SSLCERT, shared->client_cert },
+        { CURLOPT_SSLKEY, shared->client_key },
+    };
+    for (size_t i = 0; i < COUNT_OF(strings); i++)
+        must_be_ok(curl_easy_setopt(easy, strings[i].option, strings[i].value));
+}
+
+static void set_callbacks(CURL *easy, struct post *post)
+{
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, post);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, post->shared);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_about_to_send);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, post);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, post->shared);
+}
+
+static char *copy_or_null(const char *string)
+{
+    return string == NULL ? NULL : memory_copy(string, strlen(string));
+}
+
+bool post_shared_init(struct post_shared *shared, const struct lanes_options *options)
+{
+    assert(options->snippet_bytes <= OUTCOME_SNIPPET_MAX);
+    *shared = (struct post_shared){ .guard = options->guard, .snippet_bytes = options->snippet_bytes };
+    shared->tls = post_tls_create(options->ca_file);
+    if (shared->tls == NULL)
+        return false;
+    shared->proxy = copy_or_null(options->proxy);
+    shared->client_cert = copy_or_null(options->client_cert);
+    shared->client_key = copy_or_null(options->client_key);
+    return true;
+}
+
+void post_shared_finish(struct post_shared *shared)
+{
+    post_tls_destroy(shared->tls);
+    free(shared->proxy);
+    free(shared->client_cert);
+    free(shared->client_key);
+}
+
+struct post *post_create(struct post_shared *shared)
+{
+    CURL *easy = curl_easy_init();
+    if (easy == NULL)
+        return NULL;
+    struct post *post = memory_create(sizeof(*post));
+    post->shared = shared;
+    post->easy = easy;
+    post->slist = memory_create(sizeof(*post->slist));
+    if (shared->snippet_bytes > 0)
+        post->snippet = memory_create(shared->snippet_bytes);
+    set_longs(easy);
+    set_strings(easy, shared);
+    set_callbacks(easy, post);
+    return post;
+}
+
+void post_destroy(struct post *post)
+{
+    if (post == NULL)
+        return;
+    curl_easy_cleanup(post->easy);
+    free(post->url);
+    free(post->lines);
+    free(post->slist);
+    free(post->pin);
+    free(post->snippet);
+    free(post);
+}
+
+void post_share_sessions(struct post *post, void *sessions)
+{
+    curl_easy_setopt(post->easy, CURLOPT_SHARE, sessions);
+}
+
+/* The request */
+
+static char *grow(char *memory, size_t *size, size_t wanted)
+{
+    if (wanted <= *size)
+        return memory;
+    *size = wanted < 512 ? 512 : wanted;
+    return memory_resize(memory, *size);
+}
+
+static bool hosts_agree(const struct url *url, const char *host)
+{
+    struct guard_address address;
+    char inside[GUARD_HOST_MAX + 1];
+    size_t length = strlen(host);
+    if (url->host_kind != GUARD_HOST_IS_IPV6)
+        return slice_is(url->host, host);
+    /* libcurl shortens IPv6 addresses: compare what they mean. */
+    if (length < 3 || length - 2 >= sizeof(inside) || host[0] != '[' || host[length - 1] != ']')
+        return false;
+    memcpy(inside, host + 1, length - 2);
+    inside[length - 2] = '\0';
+    return address_read(inside, &address) && address.v6 && memcmp(address.bytes, url->literal.bytes, sizeof(address.bytes)) == 0;
+}
+
+static bool part_is(CURLU *parser, CURLUPart part, unsigned flags, const char *value)
+{
+    char *found = NULL;
+    bool same = curl_url_get(parser, part, &found, flags) == CURLUE_OK && strcmp(found, value) == 0;
+    curl_free(found);
+    return same;
+}
+
+static bool parser_agrees(CURLU *parser, const char *text, const struct url *url)
+{
+    char *host = NULL, *user = NULL, port[8];
+    if (curl_url_set(parser, CURLUPART_URL, text, CURLU_PATH_AS_IS) != CURLUE_OK)
+        return false;
+    snprintf(port, sizeof(port), "%u", (unsigned)url->port);
+    bool agree = curl_url_get(parser, CURLUPART_HOST, &host, 0) == CURLUE_OK && hosts_agree(url, host) &&
+                 curl_url_get(parser, CURLUPART_USER, &user, 0) == CURLUE_NO_USER && part_is(parser, CURLUPART_PORT, CURLU_DEFAULT_PORT, port) &&
+                 part_is(parser, CURLUPART_SCHEME, 0, url->https ? "https" : "http");
+    curl_free(host);
+    curl_free(user);
+    return agree;
+}
+
+/* Whether libcurl would go where our parser says that this URL leads. A parser for each: one that was used before takes relative URLs, too. */
+static bool parsers_agree(const char *text, const struct url *url)
+{
+    CURLU *parser = curl_url();
+    bool agree = parser != NULL && parser_agrees(parser, text, url);
+    curl_url_cleanup(parser);
+    return agree;
+}
+
+/* False when the parsers disagree. Most posts are for the URL that this handle was used for before: then there is nothing to do. */
+static bool set_url(struct post *post, const struct url *url)
+{
+    struct slice text = url->text;
+    if (post->url_length == text.length && text.length > 0 && memcmp(post->url, text.start, text.length) == 0)
+        return true;
+    post->url_length = 0;
+    post->url = grow(post->url, &post->url_size, text.length + 1);
+    memcpy(post->url, text.start, text.length);
+    post->url[text.length] = '\0';
+    if (strlen(post->url) != text.length || !parsers_agree(post->url, url))
+        return false;
+    if (curl_easy_setopt(post->easy, CURLOPT_URL, post->url) != CURLE_OK)
+        return false;
+    memcpy(post->host, url->host.start, url->host.length);
+    post->host[url->host.length] = '\0';
+    post->port = url->port;
+    post->https = url->https;
+    post->url_length = text.length;
+    return true;
+}
+
+/* A line break inside a header would begin another one. The request promises that there is none; that no customer's text depends on it is
+ * worth a look at each byte. */
+static void flatten(char *line, size_t length)
+{
+    for (char *c = memchr(line, '\n', length); c != NULL; c = memchr(line, '\n', length))
+        *c = ' ';
+    for (char *c = memchr(line, '\r', length); c != NULL; c = memchr(line, '\r', length))
+        *c = ' ';
+}
+
+static void set_headers(struct post *post, const struct request *request)
+{
+    static char no_expect[] = "Expect:";
+    size_t lengths[REQUEST_HEADERS_MAX], total = 0;
+    assert(request->header_count <= REQUEST_HEADERS_MAX);
+    for (size_t i = 0; i < request->header_count; i++)
+        total += (lengths[i] = strlen(request->headers[i])) + 1;
+    post->lines = grow(post->lines, &post->lines_size, total);
+    struct curl_slist *nodes = post->slist->nodes;
+    char *end = post->lines;
+    for (size_t i = 0; i < request->header_count; i++) {
+        memcpy(end, request->headers[i], lengths[i] + 1);
+        flatten(end, lengths[i]);
+        nodes[i] = (struct curl_slist){ end, &nodes[i + 1] };
+        end += lengths[i] + 1;
+    }
+    nodes[request->header_count] = (struct curl_slist){ no_expect, NULL };
+    curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER, nodes);
+}
+
+static void set_body(struct post *post, const struct request *request)
+{
+    const struct text *body = &request->body;
+    post->large = body->length > LARGE_BODY;
+    curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);
+    curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, body->length > 0 ? body->start : "");
+}
+
+bool post_address(struct post *post, const struct url *url, const struct request *request)
+{
+    post->saw = (struct post_sight){ .retry_after_s = -1 };
+    if (post->pinned) {
+        curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
+        post->pinned = false;
+    }
+    if (!set_url(post, url)) {
+        post->saw.blocked = true;
+        post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "two parsers disagree about where the URL leads");
+        return false;
+    }
+    set_headers(post, request);
+    set_body(post, request);
+    return true;
+}
+
+/* The answer as an entry of libcurl's own table of names. "+": it may be replaced, as it is by every post. Each lane has one table; an entry that
+ * is left over is never used, because every post for a name brings its own, and would be judged by on_open_socket if it were. */
+bool post_pin(struct post *post, const struct names_answer *answer)
+{
+    for (size_t i = 0; i < answer->count; i++) {
+        if (guard_judge_address(post->shared->guard, &answer->addresses[i]) != GUARD_OK) {
+            post->saw.blocked = true;
+            post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "the name has an address that may not be called");
+            return false;
+        }
+    }
+    if (post->pin == NULL)
+        post->pin = memory_create(PIN_MAX);
+    int length = snprintf(post->pin, PIN_MAX, "+%s:%u:", post->host, (unsigned)post->port);
+    for (size_t i = 0; i < answer->count; i++) {
+        const struct guard_address *address = &answer->addresses[i];
+        char text[INET6_ADDRSTRLEN];
+        inet_ntop(address->v6 ? AF_INET6 : AF_INET, address->bytes, text, sizeof(text));
+        length += snprintf(post->pin + length, (size_t)(PIN_MAX - length), address->v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);
+    }
+    post->slist->pin = (struct curl_slist){ post->pin, NULL };
+    curl_easy_setopt(post->easy, CURLOPT_RESOLVE, &post->slist->pin);
+    post->pinned = true;
+    return true;
+}
+
+bool post_was_sent(const struct post *post)
+{
+    return post->saw.prepared;
+}

@@ -1,0 +1,113 @@
+/* One POST under way: a libcurl easy handle and what its callbacks saw. Private to lanes.c, lane.c and the post_*.c files; everyone else: delivery/lanes.h.
+ *
+ * Posts are used again and again: the options that never change are set once, at creation. No libcurl types here: `easy` and `multi` are void. */
+#ifndef JOBHOOK_DELIVERY_POST_H
+#define JOBHOOK_DELIVERY_POST_H
+
+#include "consumer/base/list.h"
+#include "consumer/base/log.h"
+#include "consumer/base/timers.h"
+#include "delivery/lanes.h"
+#include "delivery/post_tls.h"
+#include "delivery/wires.h"
+
+struct lane;
+
+enum {
+    POST_BODY_MAX = 16 * 1024,         /* read of an answer's body before the connection is given up (the snippet if that is longer) */
+    POST_BODY_MS_MAX = 1000,           /* likewise, time spent on it */
+    POST_HEADER_BYTES_MAX = 64 * 1024, /* of an answer, provisional (1xx) ones and trailers included */
+    POST_HEADER_LINES_MAX = 512,
+};
+
+/* What all posts of these lanes share. */
+struct post_shared {
+    const struct guard *guard;
+    struct wires *wires;
+    struct post_tls *tls;
+    struct lanes_stats stats;
+    char *proxy;                    /* NULL: none */
+    char *client_cert, *client_key; /* files; NULL: none */
+    uint32_t snippet_bytes;
+    struct log_gate no_sockets;
+    void (*answered)(struct post *post); /* status line and headers are there; libcurl must not be called */
+};
+
+enum post_step {
+    POST_SPARE,     /* waits for use, or its `done` is being called */
+    POST_BEGINNING, /* within lanes_post */
+    POST_NAMING,    /* the name is being looked up */
+    POST_UNDER_WAY, /* libcurl has it */
+    POST_ENDED,     /* `done` is to be called */
+};
+
+/* What the callbacks saw of this attempt; zeroed for each. */
+struct post_sight {
+    bool blocked;           /* an address was refused, or the parsers disagree */
+    bool prepared;          /* libcurl was about to send: connected, and bytes may have left */
+    bool resend_refused;    /* libcurl wanted to send it again */
+    bool in_headers;        /* between a status line and its empty line */
+    bool headers_done;      /* of the final status */
+    bool headers_too_large; /* provisional answers without end, or headers */
+    bool body_cut;          /* our limit on the body ended it */
+    bool timed_out;         /* our deadline ended it */
+    int local_error;        /* errno of a failure on this machine */
+    int status;             /* of the last status line */
+    int32_t retry_after_s;
+    uint32_t header_bytes, header_lines;
+    uint32_t body_bytes;
+    uint32_t snippet_bytes;
+};
+
+struct post {
+    struct link link; /* the lane's spare posts, the lanes' busy or ended ones */
+    struct timer deadline;
+    struct post_shared *shared;
+    struct lane *lane;
+    enum post_step step;
+    post_done *done;
+    void *context;
+    struct names_query *query; /* with POST_NAMING */
+
+    void *easy;                  /* CURL */
+    char *url;                   /* NUL-terminated; stays for the next use: most are for the same URL */
+    size_t url_length, url_size; /* url_length 0: none set */
+    char *lines;                 /* storage of the header lines */
+    size_t lines_size;
+    struct post_lines *slist; /* the nodes that libcurl reads */
+    char *pin;                /* "+host:port:address,…" */
+    bool pinned;
+    char *snippet;
+    char host[GUARD_HOST_MAX + 1];
+    uint16_t port;
+    bool https;
+    bool large; /* the body made libcurl allocate much: not used again */
+
+    uint64_t begin_us, named_us, start_us; /* the attempt began, the name was known, libcurl got it */
+    struct post_sight saw;
+    struct outcome outcome;
+};
+
+/* False, after a log line, when the CA file cannot be used. `wires` and `answered` are the caller's to set. */
+MUST_USE bool post_shared_init(struct post_shared *shared, const struct lanes_options *options);
+void post_shared_finish(struct post_shared *shared);
+
+struct post *post_create(struct post_shared *shared);
+void post_destroy(struct post *post);
+
+/* Copies URL and headers into the post and points libcurl at the body. False when libcurl's parser does not agree with ours about where the URL
+ * leads: then the outcome is there (OUTCOME_BLOCKED_ADDRESS). */
+MUST_USE bool post_address(struct post *post, const struct url *url, const struct request *request);
+/* Hands the answer of the name servers to libcurl; false when an address is refused: then the outcome is there. */
+MUST_USE bool post_pin(struct post *post, const struct names_answer *answer);
+/* TLS sessions of the lane (CURLSH). */
+void post_share_sessions(struct post *post, void *sessions);
+
+/* How it ended: fills `outcome` from what was seen. `code` is a CURLcode. Before the handle leaves the multi. */
+void post_conclude(struct post *post, int code);
+/* Likewise, when our deadline ends it. */
+void post_conclude_overdue(struct post *post);
+/* Ended before libcurl had it. */
+void post_conclude_early(struct post *post, enum outcome_kind kind, const char *detail);
+
+#endif

@@ -1,0 +1,186 @@
+/* What libcurl reports about a transfer, as an outcome. */
+#include "consumer/base/clock.h"
+#include "delivery/post.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+
+/* What a CURLcode means when no status line was seen. Codes that are not here: connection lost once connected, else connecting failed. */
+static const struct meaning {
+    CURLcode code;
+    enum outcome_kind kind;
+    const char *detail;
+} meanings[] = {
+    { CURLE_COULDNT_RESOLVE_PROXY, OUTCOME_CONNECT_FAILED, "the proxy's name was not found" },
+    { CURLE_COULDNT_RESOLVE_HOST, OUTCOME_NAME_FAILED, "the name could not be looked up" },
+    { CURLE_COULDNT_CONNECT, OUTCOME_CONNECT_FAILED, "could not connect" },
+    { CURLE_PROXY, OUTCOME_CONNECT_FAILED, "the proxy refused" },
+    { CURLE_OPERATION_TIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
+    { CURLE_SSL_CONNECT_ERROR, OUTCOME_TLS_FAILED, "TLS handshake failed" },
+    { CURLE_SSL_CIPHER, OUTCOME_TLS_FAILED, "no TLS cipher in common" },
+    { CURLE_PEER_FAILED_VERIFICATION, OUTCOME_TLS_VERIFY, "the certificate is not for this host" },
+    { CURLE_SSL_ISSUER_ERROR, OUTCOME_TLS_VERIFY, "the certificate's issuer is not trusted" },
+    { CURLE_SSL_INVALIDCERTSTATUS, OUTCOME_TLS_VERIFY, "the certificate was revoked" },
+    { CURLE_SSL_CERTPROBLEM, OUTCOME_LOCAL, "our client certificate cannot be used" },
+    { CURLE_SSL_CACERT_BADFILE, OUTCOME_LOCAL, "our CA file cannot be used" },
+    { CURLE_SSL_ENGINE_INITFAILED, OUTCOME_LOCAL, "TLS cannot be used here" },
+    { CURLE_FAILED_INIT, OUTCOME_LOCAL, "libcurl could not begin" },
+    { CURLE_OUT_OF_MEMORY, OUTCOME_LOCAL, "out of memory" },
+    { CURLE_ABORTED_BY_CALLBACK, OUTCOME_LOCAL, "stopped here" },
+    { CURLE_BAD_FUNCTION_ARGUMENT, OUTCOME_LOCAL, "libcurl refused a setting" },
+    { CURLE_URL_MALFORMAT, OUTCOME_BLOCKED_ADDRESS, "libcurl does not accept the URL" },
+    { CURLE_UNSUPPORTED_PROTOCOL, OUTCOME_BAD_ANSWER, "the answer is not HTTP/1" }, /* the URL's scheme was judged before */
+    { CURLE_WEIRD_SERVER_REPLY, OUTCOME_BAD_ANSWER, "the answer is not HTTP" },
+    { CURLE_HTTP2, OUTCOME_BAD_ANSWER, "the answer is not HTTP/1" },
+    { CURLE_BAD_CONTENT_ENCODING, OUTCOME_BAD_ANSWER, "the answer's encoding is broken" },
+    { CURLE_WRITE_ERROR, OUTCOME_BAD_ANSWER, "the answer could not be taken" },
+    { CURLE_SEND_ERROR, OUTCOME_CONNECTION_LOST, "the connection was lost while sending" },
+    { CURLE_RECV_ERROR, OUTCOME_CONNECTION_LOST, "the connection was lost before an answer" },
+    { CURLE_GOT_NOTHING, OUTCOME_CONNECTION_LOST, "the connection was closed before an answer" },
+    { CURLE_PARTIAL_FILE, OUTCOME_CONNECTION_LOST, "the connection was closed before an answer" },
+};
+
+static struct meaning meaning_of(CURLcode code, bool connected)
+{
+    for (size_t i = 0; i < COUNT_OF(meanings); i++)
+        if (meanings[i].code == code)
+            return meanings[i];
+    return (struct meaning){ code, connected ? OUTCOME_CONNECTION_LOST : OUTCOME_CONNECT_FAILED, curl_easy_strerror(code) };
+}
+
+static const struct refusal {
+    int error;
+    enum outcome_kind kind;
+    const char *detail;
+} refusals[] = {
+    { ECONNREFUSED, OUTCOME_CONNECT_REFUSED, "connection refused" }, { ETIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
+    { EHOSTUNREACH, OUTCOME_CONNECT_FAILED, "host unreachable" },    { ENETUNREACH, OUTCOME_CONNECT_FAILED, "network unreachable" },
+    { EADDRNOTAVAIL, OUTCOME_LOCAL, "no free port left here" },
+};
+
+static struct meaning meaning_of_connect(CURL *easy)
+{
+    long error = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+    for (size_t i = 0; i < COUNT_OF(refusals); i++)
+        if (refusals[i].error == error)
+            return (struct meaning){ CURLE_COULDNT_CONNECT, refusals[i].kind, refusals[i].detail };
+    return meaning_of(CURLE_COULDNT_CONNECT, false);
+}
+
+enum { X509_UNSPECIFIED = 1 }; /* what libcurl leaves there when the chain was fine */
+
+static struct meaning meaning_of_refused_certificate(CURL *easy)
+{
+    long result = 0;
+    struct meaning meaning = meaning_of(CURLE_PEER_FAILED_VERIFICATION, false);
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    if (result > X509_UNSPECIFIED)
+        meaning.detail = post_tls_verify_problem(result);
+    return meaning;
+}
+
+static struct meaning meaning_of_timeout(const struct post *post)
+{
+    if (post->saw.prepared)
+        return (struct meaning){ CURLE_OPERATION_TIMEDOUT, OUTCOME_TIMEOUT, "no answer in time" };
+    return meaning_of(CURLE_OPERATION_TIMEDOUT, false);
+}
+
+/* A line without end fills libcurl's own buffer, which calls that out of memory. */
+static bool is_endless_line(const struct post *post, CURLcode code)
+{
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return true;
+#endif
+    return code == CURLE_OUT_OF_MEMORY && post->saw.prepared;
+}
+
+static bool proxy_refused(const struct post *post)
+{
+    long status = 0;
+    if (post->shared->proxy == NULL || post->saw.prepared)
+        return false;
+    curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300;
+}
+
+/* In order of weight: what we refused, what the receiver said, what failed here, what libcurl says. */
+static struct meaning judge(const struct post *post, CURLcode code)
+{
+    const struct post_sight *saw = &post->saw;
+    if (saw->blocked)
+        return (struct meaning){ code, OUTCOME_BLOCKED_ADDRESS, "the address may not be called" };
+    if (saw->status >= 200 || saw->status == 101)
+        return (struct meaning){ code, OUTCOME_ANSWERED, saw->body_cut ? "answered; the body was cut" : "answered" };
+    if (saw->resend_refused)
+        return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "a kept connection died under the request; not sent again" };
+    if (saw->headers_too_large || is_endless_line(post, code))
+        return (struct meaning){ code, OUTCOME_BAD_ANSWER, "the answer's headers are too large" };
+    if (saw->timed_out)
+        return meaning_of_timeout(post);
+    if (saw->local_error != 0 && !saw->prepared)
+        return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
+    if (proxy_refused(post))
+        return meaning_of(CURLE_PROXY, false);
+    if (code == CURLE_COULDNT_CONNECT)
+        return meaning_of_connect(post->easy);
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return meaning_of_refused_certificate(post->easy);
+    if (post->https && !saw->prepared && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING))
+        return meaning_of(CURLE_SSL_CONNECT_ERROR, false);
+    return meaning_of(code, saw->prepared);
+}
+
+/* libcurl counts from when it got the handle, we from the start of the attempt. 0 stays 0: it did not happen, or not again. */
+static uint32_t since_begin_ms(const struct post *post, CURLINFO info)
+{
+    curl_off_t us = 0;
+    curl_easy_getinfo(post->easy, info, &us);
+    return us <= 0 ? 0 : (uint32_t)((post->start_us - post->begin_us + (uint64_t)us) / 1000);
+}
+
+static void take_times(struct post *post)
+{
+    struct outcome *outcome = &post->outcome;
+    outcome->total_ms = (uint32_t)((clock_monotonic_us() - post->begin_us) / 1000);
+    outcome->name_ms = post->named_us == 0 ? 0 : (uint32_t)((post->named_us - post->begin_us) / 1000);
+    if (post->start_us == 0)
+        return;
+    outcome->connect_ms = since_begin_ms(post, CURLINFO_CONNECT_TIME_T);
+    outcome->tls_ms = post->https ? since_begin_ms(post, CURLINFO_APPCONNECT_TIME_T) : 0;
+    outcome->first_byte_ms = since_begin_ms(post, CURLINFO_STARTTRANSFER_TIME_T);
+}
+
+void post_conclude(struct post *post, int code)
+{
+    struct meaning meaning = judge(post, (CURLcode)code);
+    bool answered = meaning.kind == OUTCOME_ANSWERED;
+    long connections = 0;
+    curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);
+    counter_add(&post->shared->stats.connections, (uint64_t)connections);
+    post->outcome = (struct outcome){
+        .kind = meaning.kind,
+        .status = answered ? post->saw.status : 0,
+        .sent = post->saw.prepared,
+        .connected = post->saw.prepared,
+        .retry_after_s = answered ? post->saw.retry_after_s : -1,
+        .snippet = post->snippet,
+        .snippet_bytes = post->saw.snippet_bytes,
+        .detail = meaning.detail,
+    };
+    take_times(post);
+}
+
+void post_conclude_overdue(struct post *post)
+{
+    post->saw.timed_out = true;
+    post_conclude(post, CURLE_OPERATION_TIMEDOUT);
+}
+
+void post_conclude_early(struct post *post, enum outcome_kind kind, const char *detail)
+{
+    post->outcome = (struct outcome){ .kind = kind, .retry_after_s = -1, .snippet = post->snippet, .detail = detail };
+    take_times(post);
+}

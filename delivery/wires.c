@@ -1,0 +1,264 @@
+#include "delivery/wires.h"
+
+#include "consumer/base/list.h"
+#include "consumer/base/memory.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { SPOIL_READS_MAX = 64 };
+
+struct wire {
+    uv_poll_t poll;
+    struct wires *wires;
+    void *owner;
+    struct link idle;  /* on wires->idle while it is ours and not watched */
+    struct link fresh; /* on wires->fresh: wires_check_fresh is to look at it */
+    uint64_t idle_since_ms;
+    int fd;
+    unsigned watched; /* what the owner wants to know of */
+    unsigned polled;  /* what the loop tells us of */
+    bool ours;        /* wires_open made it */
+};
+
+struct wires {
+    uv_loop_t *loop;
+    wires_ready *ready;
+    struct wire **by_fd;
+    size_t by_fd_size;
+    struct list idle; /* longest idle first */
+    struct list fresh;
+    size_t open;    /* ours */
+    size_t closing; /* libuv has not let go of yet */
+    bool destroyed;
+};
+
+struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready)
+{
+    struct wires *wires = memory_create(sizeof(*wires));
+    wires->loop = loop;
+    wires->ready = ready;
+    list_init(&wires->idle);
+    list_init(&wires->fresh);
+    return wires;
+}
+
+static void wires_free_when_over(struct wires *wires)
+{
+    if (wires->destroyed && wires->closing == 0) {
+        free(wires->by_fd);
+        free(wires);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct wire *wire = container_of((uv_poll_t *)handle, struct wire, poll);
+    struct wires *wires = wire->wires;
+    free(wire);
+    wires->closing--;
+    wires_free_when_over(wires);
+}
+
+static void leave(struct list *list, struct link *link)
+{
+    if (!link_is_free(link))
+        list_remove(list, link);
+}
+
+static void wire_forget(struct wire *wire)
+{
+    struct wires *wires = wire->wires;
+    wires->by_fd[wire->fd] = NULL;
+    leave(&wires->idle, &wire->idle);
+    leave(&wires->fresh, &wire->fresh);
+    wires->open -= wire->ours;
+    wires->closing++;
+    uv_close((uv_handle_t *)&wire->poll, on_closed);
+}
+
+void wires_destroy(struct wires *wires)
+{
+    if (wires == NULL)
+        return;
+    for (size_t fd = 0; fd < wires->by_fd_size; fd++)
+        if (wires->by_fd[fd] != NULL && wires->by_fd[fd]->ours)
+            wires_close(wires, (int)fd);
+        else if (wires->by_fd[fd] != NULL)
+            wire_forget(wires->by_fd[fd]);
+    wires->destroyed = true;
+    wires_free_when_over(wires);
+}
+
+static struct wire *wire_find(const struct wires *wires, int fd)
+{
+    return fd >= 0 && (size_t)fd < wires->by_fd_size ? wires->by_fd[fd] : NULL;
+}
+
+static void make_room(struct wires *wires, size_t fd)
+{
+    if (fd < wires->by_fd_size)
+        return;
+    size_t size = wires->by_fd_size == 0 ? 256 : wires->by_fd_size;
+    while (size <= fd)
+        size *= 2;
+    wires->by_fd = memory_resize(wires->by_fd, size * sizeof(struct wire *));
+    for (size_t i = wires->by_fd_size; i < size; i++)
+        wires->by_fd[i] = NULL;
+    wires->by_fd_size = size;
+}
+
+static void wire_idle(struct wire *wire)
+{
+    if (!wire->ours || !link_is_free(&wire->idle))
+        return;
+    wire->idle_since_ms = uv_now(wire->wires->loop);
+    list_append(&wire->wires->idle, &wire->idle);
+}
+
+/* NULL when the loop refuses the descriptor (no memory in the kernel, or not something to poll). */
+static struct wire *wire_create(struct wires *wires, int fd, bool ours)
+{
+    struct wire *wire = memory_create(sizeof(*wire));
+    if (uv_poll_init(wires->loop, &wire->poll, fd) != 0) {
+        free(wire);
+        return NULL;
+    }
+    make_room(wires, (size_t)fd);
+    wires->by_fd[fd] = wire;
+    wire->wires = wires;
+    wire->fd = fd;
+    wire->ours = ours;
+    wires->open += ours;
+    wire_idle(wire);
+    return wire;
+}
+
+int wires_open(struct wires *wires, int family, int type, int protocol)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (fd < 0)
+        return -1;
+    struct wire *stale = wire_find(wires, fd);
+    if (stale != NULL) /* it was closed behind our back */
+        wire_forget(stale);
+    if (wire_create(wires, fd, true) == NULL) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void wires_close(struct wires *wires, int fd)
+{
+    struct wire *wire = wire_find(wires, fd);
+    if (wire != NULL)
+        wire_forget(wire); /* before close: the loop takes the descriptor off its epoll set */
+    close(fd);
+}
+
+static void poll_nothing(struct wire *wire)
+{
+    uv_poll_stop(&wire->poll);
+    wire->polled = 0;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void poll_for(struct wire *wire, unsigned events)
+{
+    int wanted = ((events & WIRE_READ) != 0 ? UV_READABLE : 0) | ((events & WIRE_WRITE) != 0 ? UV_WRITABLE : 0);
+    if (uv_poll_start(&wire->poll, wanted, on_ready) == 0)
+        wire->polled = events;
+}
+
+/* Makes sure that an idle connection is not used again. libcurl looks whether it can read before it uses one, and takes an end for an end only
+ * when there is nothing before it: a TLS server's goodbye would pass for life, and the next request be lost. */
+static void wire_spoil(struct wire *wire)
+{
+    char bytes[1024];
+    ssize_t count = 1;
+    for (int i = 0; i < SPOIL_READS_MAX && count > 0; i++)
+        count = recv(wire->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    shutdown(wire->fd, SHUT_RDWR);
+    poll_nothing(wire);
+    leave(&wire->wires->idle, &wire->idle);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct wire *wire = container_of(poll, struct wire, poll);
+    struct wires *wires = wire->wires;
+    int fd = wire->fd;
+    if (wire->watched == 0) {
+        if (status == 0 && events == UV_WRITABLE) /* libcurl 8 may end a transfer while it watches for writing, too */
+            poll_for(wire, WIRE_READ);            /* not earlier: libcurl closes some sockets behind our back, and libuv aborts on those */
+        else
+            wire_spoil(wire); /* between two requests a server has nothing to say but that it goes */
+        return;
+    }
+    unsigned ready = ((events & UV_READABLE) != 0 ? WIRE_READ : 0U) | ((events & UV_WRITABLE) != 0 ? WIRE_WRITE : 0U);
+    if (status < 0) { /* libuv has stopped polling by itself */
+        wire->polled = 0;
+        ready = WIRE_READ | WIRE_WRITE | WIRE_ERROR;
+    }
+    wires->ready(wire->owner, fd, ready);
+    wire = wire_find(wires, fd);
+    if (wire != NULL && wire->watched != 0 && wire->polled == 0)
+        poll_for(wire, wire->watched);
+}
+
+void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
+{
+    struct wire *wire = wire_find(wires, fd);
+    if (wire == NULL && (events == 0 || (wire = wire_create(wires, fd, false)) == NULL))
+        return;
+    wire->owner = owner;
+    wire->watched = events;
+    if (events == 0 && !wire->ours) {
+        wire_forget(wire);
+    } else if (events == 0) {
+        wire_idle(wire);
+    } else {
+        leave(&wires->idle, &wire->idle);
+        leave(&wires->fresh, &wire->fresh);
+        if (wire->polled != events)
+            poll_for(wire, events);
+    }
+}
+
+void wires_suspect(struct wires *wires, int fd)
+{
+    struct wire *wire = wire_find(wires, fd);
+    if (wire != NULL && !link_is_free(&wire->idle) && link_is_free(&wire->fresh))
+        list_append(&wires->fresh, &wire->fresh);
+}
+
+void wires_check_fresh(struct wires *wires)
+{
+    struct link *link;
+    while ((link = list_take(&wires->fresh)) != NULL) {
+        struct wire *wire = container_of(link, struct wire, fresh);
+        char byte;
+        if (recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+            wire_spoil(wire);
+    }
+}
+
+size_t wires_open_count(const struct wires *wires)
+{
+    return wires->open;
+}
+
+void wires_hang_up_idle(struct wires *wires, uint64_t since_ms)
+{
+    struct link *link;
+    while ((link = list_first(&wires->idle)) != NULL) {
+        struct wire *wire = container_of(link, struct wire, idle);
+        if (wire->idle_since_ms > since_ms)
+            return;
+        wire_spoil(wire);
+    }
+}

@@ -1,0 +1,40 @@
+/* The sockets of the lanes on the event loop; libuv's side of a connection. libcurl is unknown here.
+ *
+ * libcurl stops watching a connection at the end of a transfer and watches it again, for the same, when the next one uses it. Following that to
+ * the letter costs two system calls per POST, so a wire stays registered with the kernel while nobody watches it. When something does happen on
+ * it meanwhile, the peer has closed it or broken the protocol: then it is ended here, before another request is lost on it. */
+#ifndef JOBHOOK_DELIVERY_WIRES_H
+#define JOBHOOK_DELIVERY_WIRES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct uv_loop_s;
+struct wires;
+
+enum { WIRE_READ = 1, WIRE_WRITE = 2, WIRE_ERROR = 4 };
+
+typedef void wires_ready(void *owner, int fd, unsigned events);
+
+struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready);
+/* Closes what is still open. The memory goes when the loop has run once more. */
+void wires_destroy(struct wires *wires);
+
+/* As socket(2), non-blocking: −1 and errno on failure. */
+int wires_open(struct wires *wires, int family, int type, int protocol);
+void wires_close(struct wires *wires, int fd);
+/* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none). Takes descriptors that wires_open did not open, too; those are
+ * forgotten, not closed, with 0. */
+void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
+
+/* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice: wires_check_fresh looks, and is
+ * to be called before libcurl may use it again. (What happens later is noticed by the event loop.) */
+void wires_suspect(struct wires *wires, int fd);
+void wires_check_fresh(struct wires *wires);
+
+size_t wires_open_count(const struct wires *wires);
+/* Ends the connections that nobody has watched since `since_ms` or longer (uv_now's clock): the peer sees the end at once, libcurl finds them dead
+ * and closes them when it looks at them the next time. */
+void wires_hang_up_idle(struct wires *wires, uint64_t since_ms);
+
+#endif
