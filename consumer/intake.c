@@ -1,0 +1,494 @@
+#include "consumer/intake.h"
+
+#include "consumer/admission.h"
+#include "consumer/arrival.h"
+#include "consumer/base/clock.h"
+#include "consumer/base/crash.h"
+#include "consumer/base/log.h"
+#include "consumer/base/memory.h"
+#include "consumer/kafka.h"
+#include "consumer/overtaken.h"
+#include "consumer/partitions.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+    RECORDS_PER_TURN = 256,
+    RECORDS_PER_VISIT = 64, /* of one partition, before the next gets its turn */
+    STORE_EVERY_MS = 250,   /* offsets stored, hints checked */
+    LAG_EVERY_MS = 1000,
+    COMMIT_WAIT_MS = 3000, /* when partitions are taken away */
+    COMPLAIN_EVERY_MS = 60000,
+    PREFETCH_LEAST_KIB = 1024, /* below that librdkafka's one-second rests cut the rate (measured) */
+};
+
+struct intake {
+    struct intake_options options;
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *events; /* the consumer's own queue: rebalances, errors, commits */
+    struct partitions partitions;
+    struct admission *admission;
+    struct timer store;
+    uint64_t lag_due_ms;
+    int wake[2]; /* pipe: partitions' queues write their numbers */
+    int event_fd[2];
+    uv_poll_t *polls[2];
+    struct arrival_scratch scratch;
+    struct log_gate complaints;
+    bool stopped;
+};
+
+static void complain(struct intake *intake, const char *what, rd_kafka_resp_err_t error, const char *text)
+{
+    uint64_t suppressed;
+    if (log_gate_opens(&intake->complaints, COMPLAIN_EVERY_MS, &suppressed))
+        log_warn(what, LOG_STRING("error", rd_kafka_err2name(error)), LOG_STRING("text", text), LOG_I("suppressed", suppressed));
+}
+
+/* ---- offsets ---- */
+
+static void list_finished(const struct partition *partition, rd_kafka_topic_partition_list_t *offsets)
+{
+    int64_t offset = ledger_committable(&partition->ledger);
+    if (offset < 0 || offset == partition->stored)
+        return;
+    rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = offset;
+}
+
+static void store_finished(struct intake *intake)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(16);
+    LIST_EACH (&intake->partitions.all, link) {
+        struct partition *partition = container_of(link, struct partition, link);
+        list_finished(partition, offsets);
+        partition->stored = ledger_committable(&partition->ledger);
+    }
+    if (offsets->cnt > 0)
+        rd_kafka_offsets_store(intake->consumer, offsets);
+    CRASH_POINT("stored", "", "");
+    rd_kafka_topic_partition_list_destroy(offsets);
+}
+
+static void count_commit(struct intake *intake, rd_kafka_resp_err_t error)
+{
+    if (error == RD_KAFKA_RESP_ERR__NO_OFFSET)
+        return;
+    CRASH_POINT("committed", "", "");
+    counter_add(error == RD_KAFKA_RESP_ERR_NO_ERROR ? &intake->options.stats->commits : &intake->options.stats->commit_failures, 1);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        complain(intake, "a commit failed, its events may be read again", error, rd_kafka_err2str(error));
+}
+
+/* Synchronously, but never longer than `wait_ms`: a frozen broker must not hold the loop. */
+static bool commit_now(struct intake *intake, rd_kafka_topic_partition_list_t *offsets, uint64_t wait_ms)
+{
+    if (offsets->cnt == 0)
+        return true;
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(intake->consumer);
+    rd_kafka_resp_err_t error = rd_kafka_commit_queue(intake->consumer, offsets, answers, NULL, NULL);
+    rd_kafka_event_t *event = error == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(answers, (int)wait_ms) : NULL;
+    if (event != NULL) {
+        overtaken_by_deletion(&intake->partitions, intake->consumer, rd_kafka_event_topic_partition_list(event), intake->options.stats);
+        error = rd_kafka_event_error(event);
+        rd_kafka_event_destroy(event);
+    } else if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    count_commit(intake, error);
+    rd_kafka_queue_destroy(answers);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* After careful reading: the next crash must not bring the partition back to what was found out. */
+static bool commit_partition(struct intake *intake, const struct partition *partition)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
+    store_finished(intake); /* or the background commit would go back */
+    if (ledger_committable(&partition->ledger) >= 0)
+        rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = ledger_committable(&partition->ledger);
+    bool committed = commit_now(intake, offsets, COMMIT_WAIT_MS);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    return committed;
+}
+
+/* ---- one record ---- */
+
+/* Offsets went backwards: the topic was created anew, or retention overtook us and the group starts over. The old deliveries end on their own. */
+static struct partition *start_anew(struct intake *intake, struct partition *old)
+{
+    log_warn("offsets went backwards: the partition starts anew", LOG_STRING("topic", old->topic), LOG_I("partition", old->id),
+             LOG_I("position", old->ledger.position));
+    deliveries_revoke(intake->options.deliveries, &old->home);
+    admission_leave(intake->admission, old);
+    partitions_orphan(&intake->partitions, old);
+    return partitions_add(&intake->partitions, intake->consumer, old->topic, old->id);
+}
+
+static void take(struct intake *intake, struct partition *partition, const rd_kafka_message_t *message)
+{
+    if (message->offset < partition->ledger.position)
+        partition = start_anew(intake, partition);
+    overtaken_note(partition, message->offset);
+    struct arrival arrival;
+    arrival_read(&intake->scratch, message, partition->is_input ? NULL : partition->topic, &arrival);
+    arrival.home = &partition->home;
+    arrival.slot = ledger_open(&partition->ledger, message->offset);
+    counter_add(&intake->options.stats->records, 1);
+    CRASH_POINT("consumed", "", "");
+    admission_take(intake->admission, partition, &arrival);
+}
+
+static void reach_end(struct intake *intake, struct partition *partition, int64_t position)
+{
+    overtaken_note(partition, position);
+    ledger_advance(&partition->ledger, position);
+    if (admission_reach_end(intake->admission, partition) && commit_partition(intake, partition))
+        admission_forget_deaths(partition);
+}
+
+/* Reads on until the queue is empty (then it is no longer ready), the head is not due, or there is no room. Returns how many were read. */
+static size_t visit(struct intake *intake, struct partition *partition)
+{
+    size_t count = 0;
+    while (count < RECORDS_PER_VISIT && partition->queue != NULL && !ledger_is_full(&partition->ledger) &&
+           admission_may_read(intake->admission, partition)) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(partition->queue, 0);
+        if (message == NULL) {
+            list_remove(&intake->partitions.ready, &partition->ready);
+            return count;
+        }
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            take(intake, partition, message);
+        else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            reach_end(intake, partition, message->offset);
+        else
+            complain(intake, "a partition reports an error", message->err, rd_kafka_message_errstr(message));
+        rd_kafka_message_destroy(message);
+        count++;
+    }
+    if (partition->head.event != NULL && !link_is_free(&partition->ready))
+        list_remove(&intake->partitions.ready, &partition->ready);
+    return count;
+}
+
+/* ---- rebalances ---- */
+
+static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *committed = overtaken_ask(intake->consumer, list);
+    for (int i = 0; i < list->cnt; i++)
+        overtaken_begin(partitions_add(&intake->partitions, intake->consumer, list->elems[i].topic, list->elems[i].partition), committed);
+    overtaken_free(committed);
+    rd_kafka_assign(intake->consumer, list);
+    gauge_set(intake->options.joined, 1);
+    gauge_set(&intake->options.stats->partitions_assigned, list->cnt);
+    log_info("partitions assigned", LOG_I("count", list->cnt));
+}
+
+static void unassign(struct intake *intake)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(16);
+    size_t count = intake->partitions.all.length;
+    LIST_EACH (&intake->partitions.all, link) {
+        struct partition *partition = container_of(link, struct partition, link);
+        deliveries_revoke(intake->options.deliveries, &partition->home);
+        admission_leave(intake->admission, partition);
+        if (ledger_committable(&partition->ledger) >= 0)
+            rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = ledger_committable(&partition->ledger);
+    }
+    CRASH_POINT("revoked", "", "");
+    if (!rd_kafka_assignment_lost(intake->consumer))
+        commit_now(intake, offsets, COMMIT_WAIT_MS);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    LIST_EACH (&intake->partitions.all, link)
+        partitions_orphan(&intake->partitions, container_of(link, struct partition, link));
+    rd_kafka_assign(intake->consumer, NULL);
+    gauge_set(&intake->options.stats->partitions_assigned, 0);
+    log_info("partitions revoked", LOG_I("count", count));
+}
+
+static void rebalance(struct intake *intake, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_error(event)) {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+        assign(intake, rd_kafka_event_topic_partition_list(event));
+        break;
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+        unassign(intake);
+        break;
+    default:
+        unassign(intake);
+        complain(intake, "a rebalance failed", rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        break;
+    }
+}
+
+static void note_error(struct intake *intake, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t error = rd_kafka_event_error(event);
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        gauge_set(&intake->options.stats->kafka_up, 0);
+    complain(intake, "the consumer reports an error", error, rd_kafka_event_error_string(event));
+}
+
+static void serve_events(struct intake *intake)
+{
+    rd_kafka_event_t *event;
+    while (intake->events != NULL && (event = rd_kafka_queue_poll(intake->events, 0)) != NULL) {
+        switch (rd_kafka_event_type(event)) {
+        case RD_KAFKA_EVENT_REBALANCE:
+            rebalance(intake, event);
+            break;
+        case RD_KAFKA_EVENT_OFFSET_COMMIT:
+            count_commit(intake, rd_kafka_event_error(event));
+            break;
+        case RD_KAFKA_EVENT_ERROR:
+            note_error(intake, event);
+            break;
+        default:
+            break;
+        }
+        rd_kafka_event_destroy(event);
+    }
+}
+
+/* ---- what is looked at now and then ---- */
+
+static void measure_lag(struct intake *intake)
+{
+    size_t count = 0, room = intake->partitions.all.length;
+    struct lag_row *rows = memory_create((room + 1) * sizeof(*rows));
+    LIST_EACH (&intake->partitions.all, link) {
+        struct partition *partition = container_of(link, struct partition, link);
+        int64_t low, high, position = ledger_committable(&partition->ledger);
+        if (rd_kafka_get_watermark_offsets(intake->consumer, partition->topic, partition->id, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high >= 0 && position >= 0) {
+            partition->overtaken.end = high;
+            rows[count++] = (struct lag_row){ slice_of(partition->topic), partition->id, high > position ? high - position : 0 };
+        }
+    }
+    if (count > 0)
+        gauge_set(&intake->options.stats->kafka_up, 1);
+    lag_replace(intake->options.lag, rows, count);
+    free(rows);
+}
+
+static void store_fired(struct timer *timer)
+{
+    struct intake *intake = container_of(timer, struct intake, store);
+    uint64_t now_ms = clock_monotonic_ms();
+    store_finished(intake);
+    admission_watch(intake->admission, now_ms);
+    overtaken_judge(&intake->partitions, intake->consumer, intake->options.stats);
+    partitions_sweep(&intake->partitions);
+    partitions_bury(&intake->partitions);
+    if (now_ms >= intake->lag_due_ms) {
+        intake->lag_due_ms = now_ms + LAG_EVERY_MS;
+        measure_lag(intake);
+        gauge_set(&intake->options.stats->oldest_undelivered_ms, partitions_oldest_ms(&intake->partitions));
+    }
+    timers_start(intake->options.timers, &intake->store, now_ms + STORE_EVERY_MS);
+}
+
+/* ---- the module ---- */
+
+bool intake_turn(struct intake *intake)
+{
+    size_t budget = RECORDS_PER_TURN, visits = intake->partitions.ready.length;
+    bool read_some = false;
+    serve_events(intake);
+    while (!intake->stopped && budget > 0 && visits-- > 0) {
+        struct link *link = list_first(&intake->partitions.ready);
+        if (link == NULL)
+            break;
+        size_t count = visit(intake, container_of(link, struct partition, ready));
+        budget -= count < budget ? count : budget;
+        read_some = read_some || count > 0;
+        if (link == list_first(&intake->partitions.ready)) { /* still ready: behind the others */
+            list_remove(&intake->partitions.ready, link);
+            list_append(&intake->partitions.ready, link);
+        }
+    }
+    if (!intake->stopped)
+        admission_turn(intake->admission);
+    return read_some && !list_is_empty(&intake->partitions.ready);
+}
+
+void intake_stop(struct intake *intake)
+{
+    intake->stopped = true;
+    LIST_EACH (&intake->partitions.all, link)
+        admission_leave(intake->admission, container_of(link, struct partition, link));
+}
+
+bool intake_is_settled(const struct intake *intake)
+{
+    return admission_is_settled(intake->admission);
+}
+
+void intake_release(struct delivery_home *home, uint64_t slot, bool handled)
+{
+    struct partition *partition = container_of(home, struct partition, home);
+    if (!home->revoked && handled)
+        ledger_close(&partition->ledger, slot);
+    struct intake *intake = container_of(partition->set, struct intake, partitions);
+    if (admission_release(intake->admission, partition, slot, handled))
+        commit_partition(intake, partition);
+}
+
+static void woken(uv_poll_t *poll, int status, int events)
+{
+    struct intake *intake = poll->data;
+    (void)status;
+    (void)events;
+    partitions_wake(&intake->partitions, intake->wake[0]);
+}
+
+/* The events themselves are served at the next turn. */
+static void event_woken(uv_poll_t *poll, int status, int events)
+{
+    struct intake *intake = poll->data;
+    char bytes[256];
+    (void)status;
+    (void)events;
+    while (read(intake->event_fd[0], bytes, sizeof(bytes)) > 0)
+        continue;
+}
+
+static uv_poll_t *watch(struct intake *intake, int pipe_fds[2], uv_poll_cb callback)
+{
+    int result = pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC);
+    assert(result == 0); /* at start: the descriptors' limit was checked */
+    uv_poll_t *poll = memory_create(sizeof(*poll));
+    poll->data = intake;
+    uv_poll_init(intake->options.loop, poll, pipe_fds[0]);
+    uv_poll_start(poll, UV_READABLE, callback);
+    return poll;
+}
+
+/* The cap holds for each partition's queue, is fixed at creation, and costs throughput when it is small. */
+static void divide_prefetch(const struct intake_options *options, rd_kafka_conf_t *conf)
+{
+    uint64_t partitions = options->partitions == 0 ? 1 : options->partitions;
+    uint64_t kib = options->settings->prefetch_bytes / 1024 / partitions;
+    char value[32];
+    if (kib < PREFETCH_LEAST_KIB) {
+        kib = PREFETCH_LEAST_KIB;
+        log_warn("so many partitions that reading ahead may take more than JOBHOOK_PREFETCH_BYTES", LOG_I("partitions", partitions),
+                 LOG_I("bytes", partitions * PREFETCH_LEAST_KIB * 1024), LOG_I("limit", options->settings->prefetch_bytes));
+    }
+    snprintf(value, sizeof(value), "%" PRIu64, kib);
+    bool taken = kafka_conf_try(conf, "queued.max.messages.kbytes", value);
+    assert(taken || options->settings->prefetch_bytes > 0);
+}
+
+/* The input topic, and every retry topic of it, also those that the schedule no longer names. */
+static bool subscribe(struct intake *intake, char *problem, size_t size)
+{
+    const char *topic = intake->options.settings->topic;
+    struct text pattern;
+    text_init(&pattern, 2048);
+    text_append_char(&pattern, '^');
+    for (const char *c = topic; *c != '\0'; c++) {
+        if (*c == '.')
+            text_append_char(&pattern, '\\');
+        text_append_char(&pattern, *c);
+    }
+    text_append_string(&pattern, "\\.retry\\.[0-9]+(ms|s|m|h)$");
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_add(topics, pattern.start, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t error = rd_kafka_subscribe(intake->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    text_finish(&pattern);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        snprintf(problem, size, "cannot subscribe to %s: %s", topic, rd_kafka_err2str(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_t *make_consumer(const struct intake_options *options, char *problem, size_t size)
+{
+    rd_kafka_conf_t *conf = kafka_conf_create(options->settings, KAFKA_CONSUMER, problem, size);
+    if (conf == NULL)
+        return NULL;
+    divide_prefetch(options, conf);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_ERROR);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, problem, size);
+    if (consumer == NULL)
+        rd_kafka_conf_destroy(conf);
+    return consumer;
+}
+
+struct intake *intake_create(const struct intake_options *options, char *problem, size_t size)
+{
+    rd_kafka_t *consumer = make_consumer(options, problem, size);
+    if (consumer == NULL)
+        return NULL;
+    struct intake *intake = memory_create(sizeof(*intake));
+    intake->options = *options;
+    intake->scratch.input_topic = options->settings->topic;
+    intake->consumer = consumer;
+    intake->polls[0] = watch(intake, intake->wake, woken);
+    intake->polls[1] = watch(intake, intake->event_fd, event_woken);
+    partitions_init(&intake->partitions, options->timers, options->settings->topic, intake->wake[1]);
+    intake->admission = intake->partitions.admission = admission_create(options);
+    intake->store.fire = store_fired;
+    rd_kafka_poll_set_consumer(consumer);
+    intake->events = rd_kafka_queue_get_consumer(consumer);
+    rd_kafka_queue_io_event_enable(intake->events, intake->event_fd[1], "!", 1);
+    gauge_set(&options->stats->kafka_up, 1);
+    timers_start(options->timers, &intake->store, clock_monotonic_ms() + STORE_EVERY_MS);
+    if (subscribe(intake, problem, size))
+        return intake;
+    intake_destroy(intake);
+    return NULL;
+}
+
+void intake_close(struct intake *intake, uint64_t deadline_ms)
+{
+    intake->stopped = true;
+    store_finished(intake);
+    rd_kafka_error_destroy(rd_kafka_consumer_close_queue(intake->consumer, intake->events));
+    while (!rd_kafka_consumer_closed(intake->consumer) && clock_monotonic_ms() < deadline_ms) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(intake->events, 50);
+        if (event == NULL)
+            continue;
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            rebalance(intake, event);
+        rd_kafka_event_destroy(event);
+    }
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void intake_destroy(struct intake *intake)
+{
+    if (intake == NULL)
+        return;
+    timers_stop(intake->options.timers, &intake->store);
+    intake_stop(intake);
+    partitions_finish(&intake->partitions);
+    admission_destroy(intake->admission);
+    rd_kafka_queue_io_event_enable(intake->events, -1, NULL, 0);
+    rd_kafka_queue_destroy(intake->events);
+    rd_kafka_destroy_flags(intake->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    for (int i = 0; i < 2; i++) {
+        uv_poll_stop(intake->polls[i]);
+        uv_close((uv_handle_t *)intake->polls[i], free_handle);
+    }
+    close(intake->wake[0]);
+    close(intake->wake[1]);
+    close(intake->event_fd[0]);
+    close(intake->event_fd[1]);
+    arrival_scratch_finish(&intake->scratch);
+    free(intake);
+}

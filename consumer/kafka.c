@@ -1,0 +1,188 @@
+#include "consumer/kafka.h"
+
+#include "consumer/base/log.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <string.h>
+
+#define TO(role) (1u << (role))
+#define TO_ALL   (TO(KAFKA_CONSUMER) | TO(KAFKA_PRODUCER) | TO(KAFKA_ADMIN))
+
+static const struct property {
+    unsigned roles;
+    const char *name, *value;
+    bool newer; /* librdkafka 2.0.2 does not know it: left out there */
+} properties[] = {
+    { TO_ALL, "client.id", "jobhook", false },
+    { TO_ALL, "socket.nagle.disable", "true", false },
+    { TO(KAFKA_CONSUMER), "allow.auto.create.topics", "false", false },
+
+    /* Stored offsets are committed in the background; the ledger alone decides what is stored. */
+    { TO(KAFKA_CONSUMER), "enable.auto.commit", "true", false },
+    { TO(KAFKA_CONSUMER), "auto.commit.interval.ms", "1000", false },
+    { TO(KAFKA_CONSUMER), "enable.auto.offset.store", "false", false },
+    /* The default, latest, would silently lose the events published before the first start. */
+    { TO(KAFKA_CONSUMER), "auto.offset.reset", "earliest", false },
+    { TO(KAFKA_CONSUMER), "isolation.level", "read_committed", false },
+    /* Range: the same partition of all topics in one copy. Eager: cooperative loses assignments before 2.10. */
+    { TO(KAFKA_CONSUMER), "partition.assignment.strategy", "range", false },
+    { TO(KAFKA_CONSUMER), "session.timeout.ms", "15000", false },
+    { TO(KAFKA_CONSUMER), "heartbeat.interval.ms", "1000", false },
+    /* The position at the end finishes trailing transaction markers and compacted tails. */
+    { TO(KAFKA_CONSUMER), "enable.partition.eof", "true", false },
+    { TO(KAFKA_CONSUMER), "topic.metadata.refresh.interval.ms", "10000", false },
+    /* A partition whose queue was found full rests that long; the default is a whole second. */
+    { TO(KAFKA_CONSUMER), "fetch.queue.backoff.ms", "10", true },
+
+    { TO(KAFKA_PRODUCER), "acks", "all", false },
+    /* Claims absorb a doubled record; idempotence has fatal errors in 2.0.2. */
+    { TO(KAFKA_PRODUCER), "enable.idempotence", "false", false },
+    { TO(KAFKA_PRODUCER), "message.timeout.ms", "12000", false },
+    /* Enough to fill batches under load, nothing that a retry would notice. */
+    { TO(KAFKA_PRODUCER), "linger.ms", "2", false },
+    { TO(KAFKA_PRODUCER), "compression.type", "none", false },
+    /* The largest that librdkafka knows: the topic's own limit decides, so that a letter is shortened only when it has to be. */
+    { TO(KAFKA_PRODUCER), "message.max.bytes", "1000000000", false },
+};
+
+/* ---- librdkafka's log lines ---- */
+
+enum { LOG_GATES = 16, LOG_EVERY_MS = 10000 };
+
+/* One gate for each facility (FAIL, MAXPOLL …); those that come after the table is full share the last one. librdkafka logs from all its threads. */
+static struct {
+    pthread_mutex_t mutex;
+    size_t count;
+    struct {
+        char facility[16];
+        struct log_gate gate;
+    } gates[LOG_GATES];
+} logging = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static struct log_gate *log_gate_of(const char *facility)
+{
+    for (size_t i = 0; i < logging.count; i++)
+        if (strncmp(logging.gates[i].facility, facility, sizeof logging.gates[i].facility - 1) == 0)
+            return &logging.gates[i].gate;
+    if (logging.count == LOG_GATES)
+        return &logging.gates[LOG_GATES - 1].gate;
+    snprintf(logging.gates[logging.count].facility, sizeof logging.gates[0].facility, "%s", facility);
+    return &logging.gates[logging.count++].gate;
+}
+
+/* syslog's levels: 0–2 critical, 3–4 error and warning (both pass by themselves: librdkafka reconnects), 5–6 notice and info, 7 debug. */
+static enum log_level log_level_of(int syslog_level)
+{
+    if (syslog_level <= 2)
+        return LOG_ERROR;
+    if (syslog_level <= 4)
+        return LOG_WARN;
+    return syslog_level <= 6 ? LOG_INFO : LOG_DEBUG;
+}
+
+/* The pass-through goes to every role, so that each gets properties that are meant for another. */
+static bool is_of_no_concern(const char *facility, const char *message)
+{
+    return strcmp(facility, "CONFWARN") == 0 && strstr(message, "will be ignored by this") != NULL;
+}
+
+static void log_line(const rd_kafka_t *handle, int syslog_level, const char *facility, const char *message)
+{
+    enum log_level level = log_level_of(syslog_level);
+    uint64_t suppressed = 0;
+    (void)handle;
+    if (!log_wants(level) || is_of_no_concern(facility, message))
+        return;
+    pthread_mutex_lock(&logging.mutex);
+    bool open = level == LOG_DEBUG || log_gate_opens(log_gate_of(facility), LOG_EVERY_MS, &suppressed);
+    pthread_mutex_unlock(&logging.mutex);
+    if (open)
+        log_write(level, "librdkafka says",
+                  (const struct log_field[]){
+                      LOG_STRING("facility", facility), LOG_STRING("text", message), LOG_I("suppressed", suppressed), { .kind = LOG_END } });
+}
+
+/* ---- the configuration ---- */
+
+bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, const char *value)
+{
+    char error[256];
+    return rd_kafka_conf_set(conf, name, value, error, sizeof error) == RD_KAFKA_CONF_OK;
+}
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char *problem, size_t size)
+{
+    char error[256];
+    if (rd_kafka_conf_set(conf, name, value, error, sizeof error) == RD_KAFKA_CONF_OK)
+        return true;
+    snprintf(problem, size, "librdkafka does not take %s=%s: %s", name, value, error);
+    return false;
+}
+
+static bool set_own(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role, char *problem, size_t size)
+{
+    char bytes[32];
+    for (size_t i = 0; i < COUNT_OF(properties); i++) {
+        const struct property *property = &properties[i];
+        if (!(property->roles & TO(role)))
+            continue;
+        if (!kafka_conf_try(conf, property->name, property->value) && !property->newer)
+            return set(conf, property->name, property->value, problem, size);
+    }
+    if (settings->kafka_brokers != NULL && !set(conf, "bootstrap.servers", settings->kafka_brokers, problem, size))
+        return false;
+    if (role == KAFKA_CONSUMER && !set(conf, "group.id", settings->group, problem, size))
+        return false;
+    /* What a consumer may be handed in one piece: librdkafka raises its fetch limits to it. */
+    snprintf(bytes, sizeof bytes, "%" PRIu64, settings->max_event_bytes + KAFKA_RECORD_EXTRA_BYTES);
+    return role != KAFKA_CONSUMER || set(conf, "message.max.bytes", bytes, problem, size);
+}
+
+/* session.timeout.ms is KAFKA_SESSION_TIMEOUT_MS. */
+static void variable_name(const char *property, char *name, size_t size)
+{
+    snprintf(name, size, "KAFKA_%s", property);
+    for (char *c = name; *c != '\0'; c++)
+        *c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+static bool set_passed_on(rd_kafka_conf_t *conf, const struct kafka_property *property, char *problem, size_t size)
+{
+    char error[256], variable[128];
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, property->name, property->value, error, sizeof error);
+    if (result == RD_KAFKA_CONF_OK)
+        return true;
+    variable_name(property->name, variable, sizeof variable);
+    if (result == RD_KAFKA_CONF_UNKNOWN)
+        snprintf(problem, size, "%s: librdkafka %s knows no property %s", variable, rd_kafka_version_str(), property->name);
+    else if (property->secret) /* its own sentence repeats the value */
+        snprintf(problem, size, "%s: librdkafka does not take this value for %s", variable, property->name);
+    else
+        snprintf(problem, size, "%s=%s: %s", variable, property->value, error);
+    return false;
+}
+
+bool kafka_property_check(const struct kafka_property *property, char *problem, size_t size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool fine = set_passed_on(conf, property, problem, size);
+    rd_kafka_conf_destroy(conf);
+    return fine;
+}
+
+struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum kafka_role role, char *problem, size_t size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool fine = set_own(conf, settings, role, problem, size);
+    for (size_t i = 0; fine && i < settings->kafka_count; i++)
+        fine = set_passed_on(conf, &settings->kafka[i], problem, size);
+    if (!fine) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_log_cb(conf, log_line);
+    return conf;
+}

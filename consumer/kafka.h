@@ -1,0 +1,32 @@
+/* librdkafka's configuration, made from the settings: the one place where its properties are chosen. librdkafka stays inside.
+ *
+ * Every role gets the common properties, then its own, then the KAFKA_* pass-through, which therefore wins (settings.h refuses those that safety
+ * rests on). librdkafka's own log lines go to our log, each facility at most once in ten seconds. */
+#ifndef JOBHOOK_CONSUMER_KAFKA_H
+#define JOBHOOK_CONSUMER_KAFKA_H
+
+#include "consumer/settings.h"
+
+#include <stddef.h>
+
+struct rd_kafka_conf_s;
+
+enum kafka_role {
+    KAFKA_CONSUMER,
+    KAFKA_PRODUCER,
+    KAFKA_ADMIN, /* for a handle of type producer that only runs admin requests */
+};
+
+enum { KAFKA_RECORD_EXTRA_BYTES = 64 * 1024 }; /* what key and headers may add to the largest event */
+
+/* The configuration, owned by the caller: for rd_kafka_new or rd_kafka_conf_destroy. The caller adds its own callbacks and
+ * queued.max.messages.kbytes. NULL when a property was refused: `problem` names the variable (KAFKA_…) and says why, without secret values. */
+struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum kafka_role role, char *problem, size_t size);
+
+/* Whether librdkafka knows the property and takes the value; else `problem` says why, as above. */
+MUST_USE bool kafka_property_check(const struct kafka_property *property, char *problem, size_t size);
+
+/* Sets one more property; false when librdkafka does not know it or refuses the value (fixed by the version installed). */
+MUST_USE bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,90 @@
+/* jobhook: the program's entry. Finds the command in a table and runs it. */
+#include "consumer/commands/commands.h"
+#include "consumer/privileges.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    { .name = "run",
+      .summary = "deliver events until SIGTERM",
+      .help = "usage: jobhook run\n\n"
+              "Reads job-completed events from Kafka and POSTs each to its webhook URL. The settings are environment variables JOBHOOK_* and\n"
+              "KAFKA_*; `jobhook check` shows them. Logs to standard output. SIGTERM: finish the attempts in flight, then end; a second one ends\n"
+              "at once, and nothing is lost either way.\n",
+      .run = command_run },
+    { .name = "check",
+      .summary = "show the effective settings, or all mistakes in them",
+      .help = "usage: jobhook check\n\n"
+              "Prints every setting with its value and where it came from, secrets masked; or all mistakes on standard error, then exit code 1.\n"
+              "Connects to nothing.\n",
+      .run = command_check },
+    { .name = "topics", .summary = "create the topics that jobhook needs", .run = command_topics, .takes_arguments = true },
+    { .name = "sign", .summary = "print the headers that sign a body", .help = command_sign_help, .run = command_sign, .takes_arguments = true },
+    { .name = "verify", .summary = "check the signature of a request", .help = command_verify_help, .run = command_verify, .takes_arguments = true },
+    { .name = "secret",
+      .summary = "print the secret to hand to a receiver",
+      .help = command_secret_help,
+      .run = command_secret,
+      .takes_arguments = true },
+    { .name = "version", .summary = "print the version", .help = "usage: jobhook version\n", .run = command_version },
+};
+
+static bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0 || strcmp(argument, "help") == 0;
+}
+
+static void print_usage(FILE *file)
+{
+    fputs("usage: jobhook <command> [arguments]\n\n", file);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`jobhook <command> --help` says more. Exit codes: 0 fine, 1 failed, 2 wrong usage.\n", file);
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int fail_usage(const char *problem, const char *subject)
+{
+    fprintf(stderr, "jobhook: %s%s\n\n", subject, problem);
+    print_usage(stderr);
+    return COMMAND_USAGE;
+}
+
+static int help_on(const struct command *command)
+{
+    if (command != NULL && command->help == NULL)
+        return command->run(2, (char *[]){ (char *)command->name, "--help", NULL });
+    if (command == NULL)
+        print_usage(stdout);
+    else
+        fputs(command->help, stdout);
+    return fflush(stdout) == 0 ? COMMAND_FINE : COMMAND_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    privileges_give_up();
+    unsetenv("SSLKEYLOGFILE"); /* libcurl would write every session's keys there */
+    if (argc < 2)
+        return fail_usage("no command given", "");
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    const struct command *command = find(name);
+    if (is_help(name))
+        return argc > 2 && find(argv[2]) == NULL ? fail_usage(": no such command", argv[2]) : help_on(argc > 2 ? find(argv[2]) : NULL);
+    if (command == NULL)
+        return fail_usage(": no such command", name);
+    if (argc > 2 && is_help(argv[2]))
+        return help_on(command);
+    if (argc > 2 && !command->takes_arguments)
+        return fail_usage(" takes no arguments", name);
+    return command->run(argc - 1, argv + 1);
+}

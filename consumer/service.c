@@ -1,0 +1,227 @@
+#include "consumer/service.h"
+
+#include "consumer/base/check.h"
+#include "consumer/base/clock.h"
+#include "consumer/base/log.h"
+#include "consumer/base/memory.h"
+#include "consumer/http/server.h"
+#include "consumer/privileges.h"
+#include "consumer/reload.h"
+#include "consumer/worker.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+enum {
+    DESCRIPTORS_APART = 256, /* besides connections to receivers: Kafka, Redis, HTTP, logs */
+    LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
+};
+
+struct service {
+    const struct settings *settings;
+    uv_loop_t loop;
+    uv_signal_t signals[2];
+    uv_async_t ended;
+    uv_timer_t deadline;
+    struct reload *reload;
+    struct worker **workers;
+    struct worker_status **statuses;
+    struct service_status status;
+    struct server *http;
+    size_t worker_count;
+    atomic_size_t ended_count;
+    int signal_count;
+    bool abandoned; /* ended without waiting for the workers */
+};
+
+/* Variables that would steer libcurl and OpenSSL behind the settings' back. */
+static void forget_environment(void)
+{
+    static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",   "all_proxy",     "ALL_PROXY",    "no_proxy",
+                                         "NO_PROXY",   "HTTP_PROXY",  "SSLKEYLOGFILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF",
+                                         "CURL_HOME",  "LOCALDOMAIN", "RES_OPTIONS",   "HOSTALIASES" };
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        unsetenv(names[i]);
+}
+
+/* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
+static bool raise_descriptors(const struct settings *settings)
+{
+    struct rlimit limit;
+    uint64_t needed = settings->max_in_flight * settings->workers + DESCRIPTORS_APART;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= needed)
+        return true;
+    log_error("too few file descriptors: raise the limit (ulimit -n) or lower JOBHOOK_MAX_IN_FLIGHT", LOG_I("limit", limit.rlim_cur),
+              LOG_I("needed", needed), LOG_I("JOBHOOK_MAX_IN_FLIGHT", settings->max_in_flight), LOG_I("JOBHOOK_WORKERS", settings->workers),
+              LOG_I("apart", DESCRIPTORS_APART));
+    return false;
+}
+
+static void say_start(const struct settings *settings)
+{
+    log_info("starting", LOG_STRING("version", JOBHOOK_VERSION), LOG_STRING("topic", settings->topic), LOG_STRING("group", settings->group),
+             LOG_I("workers", settings->workers));
+    privileges_warn();
+    if (settings->guard.allow_count > 0)
+        log_warn("JOBHOOK_EGRESS_ALLOW opens addresses that are closed by default", LOG_I("ranges", settings->guard.allow_count));
+    if (settings->signing_scope == SIGNATURE_SHARED && signature_keys_have_symmetric(&settings->signing_keys))
+        log_warn("every receiver knows the same whsec_ key and could forge events for the others: set JOBHOOK_SIGNING_SCOPE=origin or url");
+}
+
+static void leave_late(uv_timer_t *timer)
+{
+    struct service *service = timer->data;
+    log_error("leaving took too long, ending without: whatever is left is delivered again by whoever takes over");
+    service->abandoned = true;
+    uv_stop(&service->loop);
+}
+
+static void signalled(uv_signal_t *handle, int number)
+{
+    struct service *service = handle->data;
+    log_info("signal received", LOG_I("signal", number));
+    if (service->signal_count++ > 0) {
+        service->abandoned = true;
+        uv_stop(&service->loop);
+        return;
+    }
+    for (size_t i = 0; i < service->worker_count; i++)
+        worker_stop(service->workers[i]);
+    uv_timer_start(&service->deadline, leave_late, service->settings->drain_timeout_ms + LEAVE_MS, 0);
+}
+
+static void worker_ended(void *context)
+{
+    struct service *service = context;
+    atomic_fetch_add(&service->ended_count, 1);
+    uv_async_send(&service->ended);
+}
+
+/* A worker that cannot go on takes the others with it: whoever restarts the process should see it. */
+static void end_seen(uv_async_t *async)
+{
+    struct service *service = async->data;
+    if (atomic_load(&service->ended_count) == service->worker_count)
+        uv_stop(&service->loop);
+}
+
+static void watch_signals(struct service *service)
+{
+    static const int numbers[] = { SIGTERM, SIGINT };
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        uv_signal_init(&service->loop, &service->signals[i]);
+        service->signals[i].data = service;
+        uv_signal_start(&service->signals[i], signalled, numbers[i]);
+    }
+    uv_async_init(&service->loop, &service->ended, end_seen);
+    service->ended.data = service;
+    uv_timer_init(&service->loop, &service->deadline);
+    service->deadline.data = service;
+}
+
+static bool start_http(struct service *service)
+{
+    char problem[256] = "";
+    struct server_options options = { .listen = &service->settings->http_listen, .status = &service->status };
+    service->http = server_create(&options, problem, sizeof(problem));
+    if (service->http == NULL)
+        log_error("cannot listen for health and metrics (JOBHOOK_HTTP_LISTEN)", LOG_STRING("problem", problem));
+    else
+        log_info("listening", LOG_STRING("host", options.listen->host), LOG_I("port", server_port(service->http)));
+    return service->http != NULL;
+}
+
+static bool take_signing_keys(void *context, struct slice content, struct text *problem)
+{
+    struct service *service = context;
+    struct signature_keys keys;
+    if (!signature_keys_parse(content, &keys, problem))
+        return false;
+    for (size_t i = 0; i < service->worker_count; i++)
+        worker_sign_with(service->workers[i], &keys);
+    signature_keys_wipe(&keys);
+    return true;
+}
+
+static void watch_files(struct service *service)
+{
+    const char *signing_keys = settings_file(service->settings, "JOBHOOK_SIGNING_KEYS");
+    if (signing_keys == NULL)
+        return;
+    const struct reload_file file = { "JOBHOOK_SIGNING_KEYS_FILE", signing_keys, take_signing_keys, service };
+    reload_add(service->reload, &file);
+}
+
+static bool start_parts(struct service *service)
+{
+    service->worker_count = service->settings->workers;
+    service->workers = memory_create(service->worker_count * sizeof(struct worker *));
+    service->statuses = memory_create(service->worker_count * sizeof(struct worker_status *));
+    for (size_t i = 0; i < service->worker_count; i++) {
+        service->workers[i] = worker_start(service->settings, worker_ended, service);
+        if (service->workers[i] == NULL)
+            return false;
+        service->statuses[i] = worker_status(service->workers[i]);
+    }
+    service->status.workers = service->statuses;
+    service->status.worker_count = service->worker_count;
+    service->status.reload = reload_stats(service->reload);
+    watch_files(service);
+    return start_http(service);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Workers that are stuck are left to the end of the process. */
+static int stop_parts(struct service *service)
+{
+    int result = 0;
+    server_destroy(service->http);
+    for (size_t i = 0; i < service->worker_count && service->workers[i] != NULL; i++)
+        result |= worker_join(service->workers[i]);
+    service->worker_count = 0;
+    free(service->workers);
+    free(service->statuses);
+    reload_destroy(service->reload);
+    uv_walk(&service->loop, close_handle, NULL);
+    uv_run(&service->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&service->loop);
+    return result;
+}
+
+int service_run(const struct settings *settings)
+{
+    struct service service = { .settings = settings };
+    log_set(settings->log_level, settings->log_format);
+    if (!raise_descriptors(settings))
+        return 1;
+    forget_environment();
+    log_start();
+    say_start(settings);
+    uv_loop_init(&service.loop);
+    watch_signals(&service);
+    service.reload = reload_create(&service.loop);
+    int result = 1;
+    if (start_parts(&service))
+        uv_run(&service.loop, UV_RUN_DEFAULT);
+    else
+        service.abandoned = true;
+    if (!service.abandoned)
+        result = stop_parts(&service);
+    log_info("ended", LOG_I("exit_code", result));
+    log_stop();
+    return result;
+}

@@ -1,0 +1,10 @@
+/* The running service: its workers, the HTTP side, and the signals. */
+#ifndef JOBHOOK_CONSUMER_SERVICE_H
+#define JOBHOOK_CONSUMER_SERVICE_H
+
+#include "consumer/settings.h"
+
+/* Runs until SIGTERM or SIGINT, then drains; a second one ends at once. Returns the exit code: 0 drained, 1 not. */
+int service_run(const struct settings *settings);
+
+#endif

@@ -1,0 +1,106 @@
+#include "consumer/settings_table.h"
+
+#include "consumer/kafka.h"
+#include "delivery/attempt.h"
+
+#include <string.h>
+
+static void append_sum(struct text *mistakes, const struct settings *settings, uint64_t sum_ms)
+{
+    text_append_string(mistakes, "the delays of JOBHOOK_RETRY_DELAYS together (");
+    settings_append_duration(mistakes, retry_total_ms(&settings->schedule));
+    text_append_string(mistakes, ") + JOBHOOK_GIVE_UP_AFTER (");
+    settings_append_duration(mistakes, settings->give_up_after_ms);
+    text_append_string(mistakes, ") = ");
+    settings_append_duration(mistakes, sum_ms);
+}
+
+/* A task that is forgotten while it can still come back would be delivered twice. */
+static void check_state_ttl(const struct settings *settings, struct text *mistakes)
+{
+    uint64_t sum_ms = retry_total_ms(&settings->schedule) + settings->give_up_after_ms;
+    if (settings->state_ttl_ms < sum_ms) {
+        text_append_string(mistakes, "JOBHOOK_STATE_TTL (");
+        settings_append_duration(mistakes, settings->state_ttl_ms);
+        text_append_string(mistakes, ") must be at least ");
+        append_sum(mistakes, settings, sum_ms);
+        text_append_char(mistakes, '\n');
+    }
+    if (settings->max_event_age_ms > settings->state_ttl_ms) {
+        text_append_string(mistakes, "JOBHOOK_MAX_EVENT_AGE (");
+        settings_append_duration(mistakes, settings->max_event_age_ms);
+        text_append_string(mistakes, ") must be at most JOBHOOK_STATE_TTL (");
+        settings_append_duration(mistakes, settings->state_ttl_ms);
+        text_append_string(mistakes, "): an older event could be delivered again\n");
+    }
+}
+
+static void check_bytes(const struct settings *settings, struct text *mistakes)
+{
+    if (settings->max_event_bytes <= settings->max_held_bytes)
+        return;
+    text_append_string(mistakes, "JOBHOOK_MAX_EVENT_BYTES (");
+    settings_append_size(mistakes, settings->max_event_bytes);
+    text_append_string(mistakes, ") must be at most JOBHOOK_MAX_HELD_BYTES (");
+    settings_append_size(mistakes, settings->max_held_bytes);
+    text_append_string(mistakes, "): one event of that size could never be taken up\n");
+}
+
+static void check_topic_length(const struct settings *settings, uint64_t delay_ms, struct text *mistakes)
+{
+    struct text name;
+    text_init(&name, SIZE_MAX / 2);
+    retry_topic_write(settings->topic, delay_ms, &name);
+    if (name.length > ATTEMPT_TOPIC_MAX)
+        text_printf(mistakes, "JOBHOOK_TOPIC is too long: %s has %zu bytes, a topic's name at most %d\n", name.start, name.length, ATTEMPT_TOPIC_MAX);
+    text_finish(&name);
+}
+
+static void check_delays(const struct settings *settings, struct text *mistakes)
+{
+    struct retry_delays distinct;
+    retry_distinct_delays(&settings->schedule, &distinct);
+    if (distinct.count == 0)
+        text_append_string(mistakes, "JOBHOOK_RETRY_DELAYS and JOBHOOK_DEFER_DELAYS are both empty: at least one delay is needed\n");
+    size_t mistakes_before = mistakes->length;
+    for (size_t i = 0; i < distinct.count && mistakes->length == mistakes_before; i++) /* one long name is enough to say so */
+        check_topic_length(settings, distinct.ms[i], mistakes);
+}
+
+/* The prefix still holds <group>, any number of times. */
+static void check_prefix(const struct settings *settings, struct text *mistakes)
+{
+    size_t length = strlen(settings->redis_prefix), group_length = strlen(settings->group);
+    for (const char *at = settings->redis_prefix; (at = strstr(at, SETTINGS_GROUP_PLACEHOLDER)) != NULL; at++)
+        length += group_length - strlen(SETTINGS_GROUP_PLACEHOLDER);
+    if (length > SETTINGS_REDIS_PREFIX_MAX)
+        text_printf(mistakes, "JOBHOOK_REDIS_PREFIX must have at most %d bytes, the name of JOBHOOK_GROUP put in: it has %zu\n",
+                    SETTINGS_REDIS_PREFIX_MAX, length);
+}
+
+void settings_check_kafka(const struct settings *settings, struct text *mistakes)
+{
+    char problem[512];
+    for (size_t i = 0; i < settings->kafka_count; i++)
+        if (!kafka_property_check(&settings->kafka[i], problem, sizeof(problem)))
+            text_printf(mistakes, "%s\n", problem);
+}
+
+/* Whoever names a file wants signatures: an empty one must not mean that there are none. */
+static void check_signing_keys(const struct settings *settings, struct text *mistakes)
+{
+    const char *file = settings_file(settings, "JOBHOOK_SIGNING_KEYS");
+    if (file != NULL && settings->signing_keys.count == 0)
+        text_printf(mistakes, "JOBHOOK_SIGNING_KEYS_FILE=%s: holds no key\n", file);
+}
+
+void settings_check(const struct settings *settings, struct text *mistakes)
+{
+    check_prefix(settings, mistakes);
+    check_state_ttl(settings, mistakes);
+    check_bytes(settings, mistakes);
+    check_delays(settings, mistakes);
+    check_signing_keys(settings, mistakes);
+    if ((settings->client_cert == NULL) != (settings->client_key == NULL))
+        text_append_string(mistakes, "JOBHOOK_CLIENT_CERT and JOBHOOK_CLIENT_KEY must be set together\n");
+}

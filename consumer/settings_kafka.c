@@ -1,0 +1,75 @@
+#include "consumer/settings_table.h"
+
+#include "consumer/base/memory.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Losing no event rests on the first of these; the others have a variable of their own. Aliases of librdkafka included. */
+static const struct refusal {
+    const char *property, *reason;
+} refusals[] = {
+    { "enable.auto.commit", "cannot be changed: jobhook decides which offsets are finished" },
+    { "auto.commit.enable", "cannot be changed: jobhook decides which offsets are finished" },
+    { "enable.auto.offset.store", "cannot be changed: jobhook decides which offsets are finished" },
+    { "acks", "cannot be changed: a retry record counts only when all replicas have it" },
+    { "request.required.acks", "cannot be changed: a retry record counts only when all replicas have it" },
+    { "isolation.level", "cannot be changed: events of aborted transactions are never delivered" },
+    { "auto.offset.reset", "cannot be changed: a first start reads from the beginning, or events would be lost" },
+    { "partition.assignment.strategy", "cannot be changed: range keeps a partition of all topics in one copy" },
+    { "enable.partition.eof", "cannot be changed: the end of a partition finishes its trailing markers" },
+    { "group.id", "is not set here: use JOBHOOK_GROUP" },
+    { "bootstrap.servers", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
+    { "metadata.broker.list", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
+};
+
+/* KAFKA_SECURITY_PROTOCOL → security.protocol; owned by the caller. */
+static char *property_of(struct slice name)
+{
+    size_t skipped = strlen("KAFKA_");
+    char *property = memory_copy(name.start + skipped, name.length - skipped);
+    for (char *at = property; *at != '\0'; at++)
+        *at = *at == '_' ? '.' : (char)tolower((unsigned char)*at);
+    return property;
+}
+
+static bool is_secret(const char *property)
+{
+    static const char *const parts[] = { "password", "secret", "key.pem", "sasl.oauthbearer" };
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        if (strstr(property, parts[i]) != NULL)
+            return true;
+    return false;
+}
+
+bool settings_kafka_is_secret(struct slice name)
+{
+    char *property = property_of(name);
+    bool secret = is_secret(property);
+    free(property);
+    return secret;
+}
+
+static const char *why_refused(const char *property)
+{
+    for (size_t i = 0; i < COUNT_OF(refusals); i++)
+        if (strcmp(property, refusals[i].property) == 0)
+            return refusals[i].reason;
+    return property[0] == '\0' ? "names no property" : NULL;
+}
+
+bool settings_add_kafka(struct settings *settings, struct slice name, struct slice value, struct text *problem)
+{
+    char *property = property_of(name);
+    const char *refused = why_refused(property);
+    if (refused != NULL) {
+        text_printf(problem, "%s%s%s", property, property[0] == '\0' ? "" : " ", refused);
+        free(property);
+        return false;
+    }
+    settings->kafka = memory_resize(settings->kafka, (settings->kafka_count + 1) * sizeof(*settings->kafka));
+    settings->kafka[settings->kafka_count++] =
+        (struct kafka_property){ .name = property, .value = memory_copy(value.start, value.length), .secret = is_secret(property) };
+    return true;
+}

@@ -1,0 +1,405 @@
+#include "consumer/worker.h"
+
+#include "consumer/base/clock.h"
+#include "consumer/base/crash.h"
+#include "consumer/base/log.h"
+#include "consumer/base/memory.h"
+#include "consumer/base/random.h"
+#include "consumer/intake.h"
+#include "consumer/letters.h"
+#include "dedupe/claims.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uv.h>
+
+enum { PROBLEM_BYTES = 512, ASK_TOPICS_MS = 1000, TOPICS_AGAIN_MS = 1000, COMPLAIN_EVERY_MS = 60000, CLOSE_MS = 5000, PURGE_MS = 1000 };
+
+struct worker {
+    const struct settings *settings;
+    struct worker_status status;
+    struct intake_stats intake_stats;
+    pthread_t thread;
+    void (*ended)(void *context);
+    void *context;
+    atomic_bool stopping;
+    int result;
+
+    uv_loop_t loop;
+    uv_prepare_t before_sleep;
+    uv_idle_t busy;   /* runs while there is more to read: the loop does not sleep */
+    uv_timer_t alarm; /* the earliest of all timers */
+    uv_async_t ask;   /* another thread wants something */
+    struct timers *timers;
+    struct redis *redis;
+    struct claims *claims;
+    struct names *names;
+    struct scheduler *scheduler;
+    struct lanes *lanes;
+    struct outbox *outbox;
+    struct signature *signature;               /* NULL: requests are not signed */
+    struct signature_keys *_Atomic fresh_keys; /* left by worker_sign_with for the loop to take */
+    struct deliveries *deliveries;
+    struct intake *intake;
+    uint64_t drain_deadline_ms; /* 0: not draining */
+};
+
+/* ---- one turn of the loop ---- */
+
+static void keep_awake(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void alarm_rang(uv_timer_t *timer)
+{
+    (void)timer; /* the work is done before the loop sleeps again */
+}
+
+static void arm_alarm(struct worker *worker, uint64_t now_ms)
+{
+    uint64_t next_ms = timers_next_ms(worker->timers);
+    uint64_t scheduler_ms = deliveries_next_ms(worker->deliveries, now_ms);
+    if (scheduler_ms < next_ms)
+        next_ms = scheduler_ms;
+    uv_update_time(&worker->loop);
+    uv_timer_start(&worker->alarm, alarm_rang, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static size_t held(const struct worker *worker)
+{
+    struct deliveries_held counts = deliveries_held(worker->deliveries);
+    return counts.first_attempts + counts.retries;
+}
+
+static void begin_drain(struct worker *worker, uint64_t now_ms)
+{
+    worker->drain_deadline_ms = now_ms + worker->settings->drain_timeout_ms;
+    intake_stop(worker->intake);
+    deliveries_drain(worker->deliveries);
+    CRASH_POINT("draining", "", "");
+    log_info("draining", LOG_I("held", held(worker)));
+}
+
+static void drop_keys(struct signature_keys *keys)
+{
+    if (keys != NULL)
+        signature_keys_wipe(keys);
+    free(keys);
+}
+
+static void take_fresh_keys(struct worker *worker)
+{
+    struct signature_keys *keys = atomic_exchange(&worker->fresh_keys, NULL);
+    if (keys != NULL)
+        signature_replace(worker->signature, keys);
+    drop_keys(keys);
+}
+
+static void take_turn(uv_prepare_t *prepare)
+{
+    struct worker *worker = prepare->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    gauge_set(&worker->status.heartbeat_ms, (int64_t)now_ms);
+    timers_run(worker->timers, now_ms);
+    take_fresh_keys(worker);
+    if (atomic_load(&worker->stopping) && worker->drain_deadline_ms == 0)
+        begin_drain(worker, now_ms);
+    bool more = intake_turn(worker->intake);
+    deliveries_turn(worker->deliveries, clock_monotonic_ms());
+    bool settled = held(worker) == 0 && intake_is_settled(worker->intake);
+    if (worker->drain_deadline_ms != 0 && (settled || now_ms >= worker->drain_deadline_ms))
+        uv_stop(&worker->loop);
+    if (more)
+        uv_idle_start(&worker->busy, keep_awake);
+    else
+        uv_idle_stop(&worker->busy);
+    arm_alarm(worker, now_ms);
+}
+
+static void asked(uv_async_t *async)
+{
+    (void)async; /* the next turn sees `stopping` and `fresh_keys` */
+}
+
+/* ---- the exits of deliveries ---- */
+
+static void publish(void *context, struct delivery *delivery, const struct publication *publication)
+{
+    struct worker *worker = context;
+    letters_send(worker->outbox, worker->settings->topic, delivery, publication);
+}
+
+static void release(void *context, struct delivery_home *home, uint64_t slot, bool handled)
+{
+    (void)context;
+    intake_release(home, slot, handled);
+}
+
+/* ---- making and unmaking ---- */
+
+static void make_redis(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    struct redis_options redis_options = { .address = &settings->redis };
+    struct claims_options claims_options = { .prefix = settings->redis_prefix,
+                                             .lease_ms = settings->attempt_timeout_ms + settings->lease_margin_ms,
+                                             .state_ttl_ms = settings->state_ttl_ms };
+    worker->redis = redis_create(&worker->loop, &redis_options);
+    worker->claims = claims_create(worker->redis, &claims_options);
+    worker->status.redis = redis_stats(worker->redis);
+}
+
+static uint64_t longest_delay_ms(const struct settings *settings)
+{
+    struct retry_delays delays;
+    retry_distinct_delays(&settings->schedule, &delays);
+    return delays.count == 0 ? 0 : delays.ms[delays.count - 1];
+}
+
+static bool make_sender(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    struct names_options names_options = { 0 };
+    struct scheduler_options scheduler_options = { .max_in_flight = (uint32_t)settings->max_in_flight,
+                                                   .endpoint_max_in_flight = (uint32_t)settings->endpoint_max_in_flight,
+                                                   .origin_max_connections = (uint32_t)settings->origin_max_connections,
+                                                   .attempt_timeout_ms = settings->attempt_timeout_ms,
+                                                   .held_bytes_max = settings->max_held_bytes,
+                                                   .give_up_after_ms = settings->give_up_after_ms,
+                                                   .deferral_max_ms = longest_delay_ms(settings) };
+    struct lanes_options lanes_options = { .guard = &settings->guard,
+                                           .attempt_timeout_ms = settings->attempt_timeout_ms,
+                                           .origin_max_connections = (uint32_t)settings->origin_max_connections,
+                                           .snippet_bytes = (uint32_t)settings->snippet_bytes,
+                                           .ca_file = settings->ca_file,
+                                           .proxy = settings->proxy,
+                                           .client_cert = settings->client_cert,
+                                           .client_key = settings->client_key };
+    random_bytes(&scheduler_options.hash_key, sizeof(scheduler_options.hash_key));
+    worker->scheduler = scheduler_create(&scheduler_options);
+    worker->names = names_create(&worker->loop, &names_options);
+    if (worker->names == NULL)
+        return false; /* it said why */
+    lanes_options.names = worker->names;
+    worker->lanes = lanes_create(&worker->loop, &lanes_options);
+    if (worker->lanes == NULL)
+        return false;
+    worker->status.names = names_stats(worker->names);
+    worker->status.lanes = lanes_stats(worker->lanes);
+    return true;
+}
+
+static void make_signature(struct worker *worker)
+{
+    struct signature_options options = { .keys = &worker->settings->signing_keys, .scope = worker->settings->signing_scope };
+    random_bytes(&options.hash_key, sizeof(options.hash_key));
+    if (options.keys->count > 0)
+        worker->signature = signature_create(&options);
+}
+
+static void make_deliveries(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    struct deliveries_options options = { .claims = worker->claims,
+                                          .scheduler = worker->scheduler,
+                                          .lanes = worker->lanes,
+                                          .timers = worker->timers,
+                                          .guard = &settings->guard,
+                                          .schedule = &settings->schedule,
+                                          .signature = worker->signature,
+                                          .exits = { worker, publish, publish, release },
+                                          .policy = { settings->final_statuses, settings->final_status_count },
+                                          .attempt_timeout_ms = settings->attempt_timeout_ms,
+                                          .lease_ms = settings->attempt_timeout_ms + settings->lease_margin_ms,
+                                          .max_event_age_ms = settings->max_event_age_ms,
+                                          .max_event_bytes = settings->max_event_bytes,
+                                          .give_up_after_ms = settings->give_up_after_ms,
+                                          .redis_wait_ms = settings->redis_wait_ms,
+                                          .redis_down_delivers = settings->redis_down == REDIS_DOWN_DELIVER,
+                                          .version = JOBHOOK_VERSION };
+    worker->deliveries = deliveries_create(&options);
+    worker->status.delivery = deliveries_stats(worker->deliveries);
+}
+
+/* Waits until a broker answers and the input topic exists, saying so once a minute. False: asked to stop meanwhile. */
+static bool await_topics(struct worker *worker, size_t *partitions)
+{
+    struct log_gate gate = { 0 };
+    uint64_t suppressed;
+    while (!atomic_load(&worker->stopping)) {
+        struct outbox_topics topics = outbox_count_topics(worker->outbox, ASK_TOPICS_MS);
+        gauge_set(&worker->status.heartbeat_ms, (int64_t)clock_monotonic_ms());
+        gauge_set(&worker->intake_stats.kafka_up, topics.answered);
+        *partitions = topics.input_count + topics.retry_count;
+        if (topics.input_count > 0)
+            return true;
+        if (log_gate_opens(&gate, COMPLAIN_EVERY_MS, &suppressed))
+            log_warn(topics.answered ? "the input topic does not exist, waiting for it" : "no broker answers, waiting for one",
+                     LOG_STRING("topic", worker->settings->topic), LOG_STRING("brokers", worker->settings->kafka_brokers),
+                     LOG_STRING("cure", topics.answered ? "jobhook topics create" : "see JOBHOOK_KAFKA_BROKERS"));
+        for (int ms = 0; ms < TOPICS_AGAIN_MS && !atomic_load(&worker->stopping); ms += 50)
+            uv_sleep(50);
+    }
+    return false;
+}
+
+static bool make_kafka(struct worker *worker)
+{
+    char problem[PROBLEM_BYTES] = "";
+    struct outbox_options outbox_options = {
+        .loop = &worker->loop, .timers = worker->timers, .settings = worker->settings, .stats = &worker->intake_stats
+    };
+    worker->outbox = outbox_create(&outbox_options, problem, sizeof(problem));
+    if (worker->outbox == NULL) {
+        log_error("cannot make a producer", LOG_STRING("problem", problem));
+        return false;
+    }
+    struct intake_options options = { .loop = &worker->loop,
+                                      .timers = worker->timers,
+                                      .redis = worker->redis,
+                                      .claims = worker->claims,
+                                      .settings = worker->settings,
+                                      .deliveries = worker->deliveries,
+                                      .stats = &worker->intake_stats,
+                                      .joined = &worker->status.joined,
+                                      .lag = worker->status.lag };
+    if (!await_topics(worker, &options.partitions)) {
+        worker->result = 0;
+        return false;
+    }
+    worker->intake = intake_create(&options, problem, sizeof(problem));
+    if (worker->intake == NULL)
+        log_error("cannot make a consumer", LOG_STRING("problem", problem));
+    return worker->intake != NULL;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Whoever reads the metrics from now on finds nothing that is about to be freed. */
+static void hide_parts(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->status.lock);
+    worker->status.redis = NULL;
+    worker->status.names = NULL;
+    worker->status.lanes = NULL;
+    worker->status.delivery = NULL;
+    pthread_mutex_unlock(&worker->status.lock);
+}
+
+static void unmake(struct worker *worker)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + CLOSE_MS;
+    if (worker->intake != NULL)
+        intake_close(worker->intake, deadline_ms);
+    CRASH_POINT("left", "", "");
+    hide_parts(worker);
+    lanes_destroy(worker->lanes);
+    deliveries_destroy(worker->deliveries);
+    intake_destroy(worker->intake);
+    outbox_destroy(worker->outbox, PURGE_MS);
+    scheduler_destroy(worker->scheduler);
+    signature_destroy(worker->signature);
+    names_destroy(worker->names);
+    claims_destroy(worker->claims);
+    redis_destroy(worker->redis);
+    timers_destroy(worker->timers);
+    uv_walk(&worker->loop, close_handle, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+static void deliver(struct worker *worker)
+{
+    uv_prepare_init(&worker->loop, &worker->before_sleep);
+    worker->before_sleep.data = worker;
+    uv_prepare_start(&worker->before_sleep, take_turn);
+    uv_idle_init(&worker->loop, &worker->busy);
+    uv_timer_init(&worker->loop, &worker->alarm);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    CRASH_POINT("drained", "", "");
+    worker->result = held(worker) == 0 ? 0 : 1;
+    if (worker->result != 0)
+        log_warn("not everything settled in time: it will be delivered again by whoever takes over", LOG_I("held", held(worker)));
+}
+
+static bool make_parts(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->status.lock);
+    make_redis(worker);
+    bool made = make_sender(worker);
+    if (made) {
+        make_signature(worker);
+        make_deliveries(worker);
+    }
+    pthread_mutex_unlock(&worker->status.lock);
+    return made;
+}
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+    worker->timers = timers_create(clock_monotonic_ms());
+    if (make_parts(worker) && make_kafka(worker))
+        deliver(worker);
+    unmake(worker);
+    worker->ended(worker->context);
+    return NULL;
+}
+
+struct worker *worker_start(const struct settings *settings, void (*ended)(void *context), void *context)
+{
+    struct worker *worker = memory_create(sizeof(*worker));
+    worker->settings = settings;
+    worker->ended = ended;
+    worker->context = context;
+    worker->result = 1;
+    pthread_mutex_init(&worker->status.lock, NULL);
+    worker->status.intake = &worker->intake_stats;
+    worker->status.lag = lag_create();
+    gauge_set(&worker->status.heartbeat_ms, (int64_t)clock_monotonic_ms());
+    uv_loop_init(&worker->loop);
+    uv_async_init(&worker->loop, &worker->ask, asked);
+    if (pthread_create(&worker->thread, NULL, run, worker) == 0)
+        return worker;
+    log_error("cannot start a thread");
+    free(worker);
+    return NULL;
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->stopping, true);
+    uv_async_send(&worker->ask);
+}
+
+void worker_sign_with(struct worker *worker, const struct signature_keys *keys)
+{
+    struct signature_keys *copy = memory_create(sizeof(*copy));
+    *copy = *keys;
+    assert(worker->settings->signing_keys.count > 0);
+    drop_keys(atomic_exchange(&worker->fresh_keys, copy));
+    uv_async_send(&worker->ask);
+}
+
+int worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    int result = worker->result;
+    uv_loop_close(&worker->loop);
+    lag_destroy(worker->status.lag);
+    drop_keys(atomic_load(&worker->fresh_keys));
+    free(worker);
+    return result;
+}
+
+struct worker_status *worker_status(struct worker *worker)
+{
+    return &worker->status;
+}

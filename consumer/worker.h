@@ -1,0 +1,23 @@
+/* A worker: one event loop with a consumer, a producer, a Redis connection and lanes of its own. Workers share nothing. */
+#ifndef JOBHOOK_CONSUMER_WORKER_H
+#define JOBHOOK_CONSUMER_WORKER_H
+
+#include "consumer/http/status.h"
+#include "consumer/settings.h"
+
+#include <stdbool.h>
+
+struct worker;
+
+/* Makes a worker in a thread of its own, which connects, waits for brokers and topics, and delivers until worker_stop. */
+struct worker *worker_start(const struct settings *settings, void (*ended)(void *context), void *context);
+/* Any thread: no more events; attempts in flight finish and settle, at most until JOBHOOK_DRAIN_TIMEOUT is over. `ended` is called then. */
+void worker_stop(struct worker *worker);
+/* Any thread: requests are signed with these keys from now on; copied. The settings named keys, too. */
+void worker_sign_with(struct worker *worker, const struct signature_keys *keys);
+/* After `ended`: 0 when it drained, 1 when it could not start or something was left over (it is delivered again by whoever comes next). */
+int worker_join(struct worker *worker);
+
+struct worker_status *worker_status(struct worker *worker);
+
+#endif
