@@ -1,0 +1,158 @@
+#include "delivery/egress.h"
+
+#include <criterion/criterion.h>
+
+enum { MARKS = 200, HOUR = 3600 * 1000 };
+
+static struct egress egress;
+static struct egress_mark marks[MARKS];
+
+static void begin(void)
+{
+    egress_init(&egress);
+    for (int i = 0; i < MARKS; i++)
+        marks[i] = (struct egress_mark){ 0 };
+}
+
+static void connect_all(int from, int to, uint64_t now_ms)
+{
+    for (int i = from; i < to; i++)
+        egress_note_connected(&egress, &marks[i], now_ms);
+}
+
+static void fail_all(int from, int to, uint64_t now_ms)
+{
+    for (int i = from; i < to; i++)
+        egress_note_failed(&egress, &marks[i], now_ms);
+}
+
+TestSuite(egress, .init = begin);
+
+Test(egress, trips_when_ten_origins_that_used_to_connect_fail)
+{
+    connect_all(0, 10, 1000);
+    fail_all(0, 9, 100000);
+    cr_assert_not(egress.down, "nine are not ten");
+    fail_all(9, 10, 100000);
+    cr_assert(egress.down);
+}
+
+Test(egress, needs_nine_tenths_of_those_tried)
+{
+    connect_all(0, 40, 1000);
+    connect_all(0, 4, 100000);
+    fail_all(4, 39, 100000);
+    cr_assert_not(egress.down, "35 of 39 are less than 90 percent");
+    fail_all(39, 40, 100000);
+    cr_assert(egress.down, "36 of 40 are 90 percent");
+}
+
+Test(egress, forgets_tries_after_ten_seconds)
+{
+    connect_all(0, 10, 1000);
+    fail_all(0, 5, 100000);
+    fail_all(5, 10, 110001);
+    cr_assert_not(egress.down);
+    cr_assert_eq(egress.tried.length, 5);
+    cr_assert_eq(egress.failed, 5);
+    fail_all(0, 5, 115000);
+    cr_assert(egress.down);
+}
+
+Test(egress, counts_an_origin_once_and_by_its_latest_try)
+{
+    connect_all(0, 20, 100000);
+    for (int again = 0; again < 100; again++)
+        fail_all(0, 9, 100000);
+    cr_assert_eq(egress.tried.length, 20);
+    cr_assert_eq(egress.failed, 9);
+    connect_all(0, 9, 100001);
+    cr_assert_eq(egress.failed, 0);
+    cr_assert_not(egress.down);
+}
+
+Test(egress, dead_names_that_never_connected_say_nothing)
+{
+    for (uint64_t now_ms = 0; now_ms < 100000; now_ms += 500)
+        fail_all(0, MARKS, now_ms);
+    cr_assert_not(egress.down);
+    cr_assert_eq(egress.tried.length, 0);
+}
+
+Test(egress, origins_that_connected_more_than_an_hour_ago_say_nothing)
+{
+    connect_all(0, 20, 1000);
+    fail_all(0, 20, 1000 + HOUR + 1);
+    cr_assert_not(egress.down);
+    begin();
+    connect_all(0, 20, 1000);
+    fail_all(0, 20, 1000 + HOUR);
+    cr_assert(egress.down);
+}
+
+Test(egress, one_that_connects_ends_it_and_it_takes_ten_new_tries_to_trip_again)
+{
+    connect_all(0, 30, 1000);
+    fail_all(0, 30, 50000);
+    cr_assert(egress.down);
+    connect_all(3, 4, 80000);
+    cr_assert_not(egress.down);
+    cr_assert_eq(egress.up_since_ms, 80000);
+    cr_assert_eq(egress.tried.length, 1);
+    fail_all(4, 13, 80001);
+    cr_assert(egress.down, "nine of ten are 90 percent");
+}
+
+Test(egress, even_an_unknown_origin_that_connects_ends_it)
+{
+    connect_all(0, 10, 1000);
+    fail_all(0, 10, 50000);
+    connect_all(100, 101, 60000);
+    cr_assert_not(egress.down);
+}
+
+Test(egress, a_probe_a_second_and_only_while_down)
+{
+    connect_all(0, 10, 1000);
+    cr_assert_not(egress_may_probe(&egress, 1000));
+    fail_all(0, 10, 50000);
+    cr_assert_not(egress_may_probe(&egress, 50999));
+    cr_assert(egress_may_probe(&egress, 51000));
+    egress_note_probe(&egress, 51000);
+    cr_assert_not(egress_may_probe(&egress, 51999));
+    cr_assert(egress_may_probe(&egress, 52000));
+}
+
+Test(egress, its_clock_stands_still_while_down)
+{
+    connect_all(0, 10, 1000);
+    cr_assert_eq(egress_working_ms(&egress, 50000), 50000);
+    fail_all(0, 10, 50000);
+    cr_assert_eq(egress_working_ms(&egress, 70000), 50000);
+    connect_all(0, 1, 80000);
+    cr_assert_eq(egress_working_ms(&egress, 80000), 50000);
+    cr_assert_eq(egress_working_ms(&egress, 90000), 60000);
+    connect_all(0, 10, 90000);
+    fail_all(0, 10, 90000);
+    connect_all(0, 1, 95000);
+    cr_assert_eq(egress_working_ms(&egress, 100000), 65000);
+}
+
+Test(egress, origins_known_when_it_broke_stay_known_however_long_it_takes)
+{
+    connect_all(0, 10, 1000);
+    fail_all(0, 10, 50000);
+    cr_assert(egress_knows(&egress, &marks[0], 50000 + 5 * (uint64_t)HOUR));
+    cr_assert_not(egress_knows(&egress, &marks[50], 50000));
+}
+
+Test(egress, a_forgotten_origin_leaves_the_count)
+{
+    connect_all(0, 20, 1000);
+    fail_all(0, 5, 1000);
+    egress_forget(&egress, &marks[0]);
+    egress_forget(&egress, &marks[19]);
+    egress_forget(&egress, &marks[150]);
+    cr_assert_eq(egress.tried.length, 18);
+    cr_assert_eq(egress.failed, 4);
+}

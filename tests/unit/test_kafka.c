@@ -1,0 +1,126 @@
+/* The configuration that librdkafka gets: read back from it. */
+#include "consumer/kafka.h"
+
+#include <criterion/criterion.h>
+#include <librdkafka/rdkafka.h>
+#include <string.h>
+
+static struct settings some_settings(void)
+{
+    return (struct settings){ .kafka_brokers = "127.0.0.1:9092", .group = "jobhook", .topic = "jobs.completed", .max_event_bytes = 8 << 20 };
+}
+
+static const char *value_of(rd_kafka_conf_t *conf, const char *name)
+{
+    static char value[512];
+    size_t size = sizeof value;
+    return rd_kafka_conf_get(conf, name, value, &size) == RD_KAFKA_CONF_OK ? value : "(unknown)";
+}
+
+static rd_kafka_conf_t *made(const struct settings *settings, enum kafka_role role)
+{
+    char problem[512] = "";
+    rd_kafka_conf_t *conf = kafka_conf_create(settings, role, problem, sizeof problem);
+    cr_assert_not_null(conf, "%s", problem);
+    return conf;
+}
+
+Test(kafka, what_safety_rests_on_is_set)
+{
+    static const struct {
+        enum kafka_role role;
+        const char *name, *value;
+    } cases[] = {
+        { KAFKA_CONSUMER, "bootstrap.servers", "127.0.0.1:9092" },
+        { KAFKA_CONSUMER, "client.id", "jobhook" },
+        { KAFKA_CONSUMER, "group.id", "jobhook" },
+        { KAFKA_CONSUMER, "enable.auto.commit", "true" },
+        { KAFKA_CONSUMER, "enable.auto.offset.store", "false" },
+        { KAFKA_CONSUMER, "isolation.level", "read_committed" },
+        { KAFKA_CONSUMER, "partition.assignment.strategy", "range" },
+        { KAFKA_CONSUMER, "enable.partition.eof", "true" },
+        { KAFKA_CONSUMER, "allow.auto.create.topics", "false" },
+        { KAFKA_CONSUMER, "session.timeout.ms", "15000" },
+        { KAFKA_CONSUMER, "message.max.bytes", "8454144" },
+        { KAFKA_PRODUCER, "bootstrap.servers", "127.0.0.1:9092" },
+        { KAFKA_PRODUCER, "enable.idempotence", "false" },
+        { KAFKA_PRODUCER, "message.max.bytes", "1000000000" },
+        { KAFKA_ADMIN, "bootstrap.servers", "127.0.0.1:9092" },
+        { KAFKA_ADMIN, "socket.nagle.disable", "true" },
+    };
+    struct settings settings = some_settings();
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        rd_kafka_conf_t *conf = made(&settings, cases[i].role);
+        cr_assert_str_eq(value_of(conf, cases[i].name), cases[i].value, "%s: %s", cases[i].name, value_of(conf, cases[i].name));
+        rd_kafka_conf_destroy(conf);
+    }
+}
+
+Test(kafka, topic_properties_reach_the_default_topic)
+{
+    static const struct {
+        enum kafka_role role;
+        const char *name, *value;
+    } cases[] = {
+        { KAFKA_CONSUMER, "auto.offset.reset", "smallest" }, /* librdkafka's other name for earliest */
+        { KAFKA_PRODUCER, "acks", "-1" },
+        { KAFKA_PRODUCER, "message.timeout.ms", "12000" },
+    };
+    struct settings settings = some_settings();
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        rd_kafka_conf_t *conf = made(&settings, cases[i].role);
+        cr_assert_str_eq(value_of(conf, cases[i].name), cases[i].value, "%s: %s", cases[i].name, value_of(conf, cases[i].name));
+        rd_kafka_conf_destroy(conf);
+    }
+}
+
+Test(kafka, the_pass_through_wins_over_our_defaults)
+{
+    struct kafka_property properties[] = { { "session.timeout.ms", "20000", false }, { "compression.type", "zstd", false } };
+    struct settings settings = some_settings();
+    settings.kafka = properties;
+    settings.kafka_count = COUNT_OF(properties);
+    rd_kafka_conf_t *conf = made(&settings, KAFKA_CONSUMER);
+    cr_assert_str_eq(value_of(conf, "session.timeout.ms"), "20000");
+    rd_kafka_conf_destroy(conf);
+}
+
+static const char *refusal(struct kafka_property property)
+{
+    static char problem[512];
+    struct settings settings = some_settings();
+    settings.kafka = &property;
+    settings.kafka_count = 1;
+    cr_assert_null(kafka_conf_create(&settings, KAFKA_PRODUCER, problem, sizeof problem));
+    return problem;
+}
+
+Test(kafka, an_unknown_property_is_refused_with_its_variable)
+{
+    const char *problem = refusal((struct kafka_property){ "no.such.thing", "1", false });
+    cr_assert_not_null(strstr(problem, "KAFKA_NO_SUCH_THING"), "%s", problem);
+    cr_assert_not_null(strstr(problem, "knows no property no.such.thing"), "%s", problem);
+}
+
+Test(kafka, a_wrong_value_is_refused_with_its_variable_and_rule)
+{
+    const char *problem = refusal((struct kafka_property){ "session.timeout.ms", "soon", false });
+    cr_assert_not_null(strstr(problem, "KAFKA_SESSION_TIMEOUT_MS"), "%s", problem);
+    cr_assert_not_null(strstr(problem, "soon"), "%s", problem);
+}
+
+Test(kafka, a_secret_value_is_never_repeated)
+{
+    const char *problem = refusal((struct kafka_property){ "security.protocol", "hunter2", true });
+    cr_assert_not_null(strstr(problem, "KAFKA_SECURITY_PROTOCOL"), "%s", problem);
+    cr_assert_null(strstr(problem, "hunter2"), "%s", problem);
+}
+
+Test(kafka, a_property_of_newer_versions_can_be_tried)
+{
+    struct settings settings = some_settings();
+    rd_kafka_conf_t *conf = made(&settings, KAFKA_CONSUMER);
+    cr_assert(kafka_conf_try(conf, "queued.max.messages.kbytes", "4096"));
+    cr_assert_not(kafka_conf_try(conf, "no.such.thing", "1"));
+    rd_kafka_conf_destroy(conf);
+}

@@ -1,0 +1,234 @@
+#include "consumer/base/text.h"
+
+#include <criterion/criterion.h>
+
+#define BYTES(literal)                                                                                                                               \
+    {                                                                                                                                                \
+        (literal), sizeof(literal) - 1                                                                                                               \
+    }
+
+Test(slice, compares_bytes_not_strings)
+{
+    cr_assert(slice_equal(SLICE("a\0b"), SLICE("a\0b")));
+    cr_assert_not(slice_equal(SLICE("a\0b"), SLICE("a\0c")));
+    cr_assert_not(slice_equal(SLICE("ab"), SLICE("abc")));
+    cr_assert(slice_equal((struct slice){ NULL, 0 }, SLICE("")));
+    cr_assert(slice_is(SLICE("abc"), "abc"));
+    cr_assert_not(slice_is(SLICE("abc"), "ab"));
+    cr_assert(slice_starts_with(SLICE("abc"), "ab"));
+    cr_assert(slice_starts_with(SLICE("abc"), ""));
+    cr_assert_not(slice_starts_with(SLICE("ab"), "abc"));
+    cr_assert_eq(slice_of(NULL).length, 0);
+    cr_assert_eq(slice_of("four").length, 4);
+}
+
+Test(slice, knows_utf8)
+{
+    static const struct {
+        struct slice bytes;
+        bool valid;
+    } cases[] = {
+        { BYTES(""), true },
+        { BYTES("plain ASCII longer than eight bytes"), true },
+        { BYTES("\0"), true },
+        { BYTES("\x7f"), true },
+        { BYTES("\xc2\x80"), true },             /* U+0080 */
+        { BYTES("\xdf\xbf"), true },             /* U+07FF */
+        { BYTES("\xe0\xa0\x80"), true },         /* U+0800 */
+        { BYTES("\xed\x9f\xbf"), true },         /* U+D7FF */
+        { BYTES("\xee\x80\x80"), true },         /* U+E000 */
+        { BYTES("\xef\xbf\xbf"), true },         /* U+FFFF */
+        { BYTES("\xf0\x90\x80\x80"), true },     /* U+10000 */
+        { BYTES("\xf4\x8f\xbf\xbf"), true },     /* U+10FFFF */
+        { BYTES("12345678\xe2\x82\xac"), true }, /* after eight ASCII bytes */
+        { BYTES("\x80"), false },                /* a continuation alone */
+        { BYTES("\xbf"), false },
+        { BYTES("\xc0\x80"), false },         /* overlong NUL */
+        { BYTES("\xc1\xbf"), false },         /* overlong */
+        { BYTES("\xe0\x9f\xbf"), false },     /* overlong */
+        { BYTES("\xf0\x8f\xbf\xbf"), false }, /* overlong */
+        { BYTES("\xed\xa0\x80"), false },     /* U+D800 */
+        { BYTES("\xed\xbf\xbf"), false },     /* U+DFFF */
+        { BYTES("\xf4\x90\x80\x80"), false }, /* U+110000 */
+        { BYTES("\xf5\x80\x80\x80"), false },
+        { BYTES("\xff"), false },
+        { BYTES("\xc2"), false }, /* cut short */
+        { BYTES("\xe2\x82"), false },
+        { BYTES("\xf0\x90\x80"), false },
+        { BYTES("\xc2"
+                "a"),
+          false }, /* continuation missing */
+        { BYTES("\xe2\x82"
+                "a"),
+          false },
+        { BYTES("\xf0\x90\x80"
+                "a"),
+          false },
+        { BYTES("12345678\xff"), false },
+        { BYTES("1234567\xff"
+                "9"),
+          false },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        cr_expect_eq(slice_is_utf8(cases[i].bytes), cases[i].valid, "case %zu", i);
+}
+
+Test(slice, reads_plain_decimal_numbers_only)
+{
+    static const struct {
+        const char *text;
+        uint64_t most;
+        bool valid;
+        uint64_t value;
+    } cases[] = {
+        { "0", UINT64_MAX, true, 0 },
+        { "7", 7, true, 7 },
+        { "10", 10, true, 10 },
+        { "18446744073709551615", UINT64_MAX, true, UINT64_MAX },
+        { "18446744073709551616", UINT64_MAX, false, 0 },
+        { "99999999999999999999999", UINT64_MAX, false, 0 },
+        { "8", 7, false, 0 },
+        { "11", 10, false, 0 },
+        { "100", 10, false, 0 },
+        { "1", 0, false, 0 },
+        { "0", 0, true, 0 },
+        { "", 10, false, 0 },
+        { "00", 10, false, 0 },
+        { "01", 10, false, 0 },
+        { "+1", 10, false, 0 },
+        { "-1", 10, false, 0 },
+        { " 1", 10, false, 0 },
+        { "1 ", 10, false, 0 },
+        { "1.0", 10, false, 0 },
+        { "0x1", 10, false, 0 },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t value = 4711;
+        bool valid = slice_to_u64(slice_of(cases[i].text), cases[i].most, &value);
+        cr_expect_eq(valid, cases[i].valid, "%s", cases[i].text);
+        cr_expect_eq(value, valid ? cases[i].value : 4711, "%s", cases[i].text);
+    }
+}
+
+Test(text, grows_and_stays_terminated)
+{
+    struct text text;
+    text_init(&text, 100000);
+    for (int i = 0; i < 10000; i++)
+        text_append_string(&text, "0123456789");
+    cr_assert_eq(text.length, 100000);
+    cr_assert_not(text.overflowed);
+    cr_assert_eq(strlen(text.start), 100000);
+    text_append_char(&text, 'x');
+    cr_assert(text.overflowed);
+    cr_assert_eq(strlen(text.start), 100000);
+    text_finish(&text);
+}
+
+Test(text, leaves_out_what_does_not_fit_and_remembers_it)
+{
+    struct text text;
+    text_init(&text, 4);
+    text_append_string(&text, "abc");
+    text_append_string(&text, "de");
+    cr_assert(text.overflowed);
+    cr_assert_str_eq(text.start, "abc");
+    text_append_char(&text, 'd');
+    cr_assert_str_eq(text.start, "abcd");
+    cr_assert(text.overflowed, "stays set");
+    text_printf(&text, "%d", 1);
+    cr_assert_str_eq(text.start, "abcd");
+    text_clear(&text);
+    cr_assert_not(text.overflowed);
+    cr_assert_str_eq(text.start, "");
+    text_finish(&text);
+}
+
+Test(text, a_limit_of_nothing_takes_nothing)
+{
+    struct text text;
+    text_init(&text, 0);
+    text_append_char(&text, 'a');
+    cr_assert(text.overflowed);
+    cr_assert_eq(text.length, 0);
+    text_append_json(&text, SLICE(""));
+    cr_assert_eq(text.length, 0);
+    text_finish(&text);
+}
+
+Test(text, an_empty_append_terminates)
+{
+    struct text text;
+    text_init(&text, 10);
+    text_append(&text, (struct slice){ NULL, 0 });
+    cr_assert_str_eq(text.start, "");
+    text_finish(&text);
+}
+
+Test(text, finish_takes_a_zeroed_text_and_leaves_one)
+{
+    struct text text = { 0 };
+    text_finish(&text);
+    cr_assert_null(text.start);
+    text_finish(&text);
+    cr_assert_eq(text_slice(&text).length, 0);
+}
+
+Test(text, writes_numbers_and_formats)
+{
+    struct text text;
+    text_init(&text, 200);
+    text_append_u64(&text, 0);
+    text_append_char(&text, ' ');
+    text_append_u64(&text, UINT64_MAX);
+    text_printf(&text, " %s-%03d", "a", 7);
+    cr_assert_str_eq(text.start, "0 18446744073709551615 a-007");
+    text_finish(&text);
+}
+
+Test(text, writes_json_strings)
+{
+    static const struct {
+        struct slice bytes;
+        const char *json;
+    } cases[] = {
+        { BYTES(""), "\"\"" },
+        { BYTES("plain"), "\"plain\"" },
+        { BYTES("a\"b\\c"), "\"a\\\"b\\\\c\"" },
+        { BYTES("\b\f\n\r\t"), "\"\\b\\f\\n\\r\\t\"" },
+        { BYTES("\0\x01\x1f\x7f"), "\"\\u0000\\u0001\\u001f\\u007f\"" },
+        { BYTES("/"), "\"/\"" },
+        { BYTES("\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"), "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\"" },
+        { BYTES("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"), "\"\\u2028\\u2029\xe2\x80\xaa\"" },
+        { BYTES("a\xff"
+                "b"),
+          "\"a\xef\xbf\xbd"
+          "b\"" },
+        { BYTES("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { BYTES("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { BYTES("\x1b[31m"), "\"\\u001b[31m\"" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct text text;
+        text_init(&text, 100);
+        text_append_json(&text, cases[i].bytes);
+        cr_expect_str_eq(text.start, cases[i].json, "case %zu: %s", i, text.start);
+        text_finish(&text);
+    }
+}
+
+Test(text, a_json_string_fits_whole_or_not_at_all)
+{
+    for (size_t limit = 0; limit < 12; limit++) {
+        struct text text;
+        text_init(&text, limit + 1);
+        text_append_char(&text, '[');
+        text_append_json(&text, SLICE("a\n\xff"
+                                      "bcd")); /* 11 bytes with quotes */
+        cr_expect_eq(text.overflowed, limit < 11, "limit %zu", limit);
+        cr_expect_str_eq(text.start, limit < 11 ? "["
+                                                : "[\"a\\n\xef\xbf\xbd"
+                                                  "bcd\"");
+        text_finish(&text);
+    }
+}
