@@ -1,0 +1,414 @@
+/* The HTTP server over a real socket: what it answers, and that no client can shut others out. */
+#include "consumer/base/clock.h"
+#include "consumer/base/memory.h"
+#include "consumer/http/server.h"
+#include "consumer/intake_stats.h"
+#include "consumer/lag.h"
+#include "dedupe/redis.h"
+#include "delivery/lanes.h"
+#include "delivery/names.h"
+#include "delivery/stats.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- a service of one worker ---- */
+
+static struct redis_stats redis_numbers;
+static struct lanes_stats lanes_numbers;
+static struct names_stats names_numbers;
+static struct delivery_stats delivery_numbers;
+static struct intake_stats intake_numbers;
+static struct worker_status worker = {
+    .redis = &redis_numbers, .lanes = &lanes_numbers, .names = &names_numbers, .delivery = &delivery_numbers, .intake = &intake_numbers
+};
+static struct worker_status second = {
+    .redis = &redis_numbers, .lanes = &lanes_numbers, .names = &names_numbers, .delivery = &delivery_numbers, .intake = &intake_numbers
+};
+static struct worker_status *const workers[] = { &worker, &second };
+static struct service_status service = { .workers = workers, .worker_count = 1 };
+static struct listen_address loopback = { .host = "127.0.0.1" };
+static struct server *server;
+
+static void start_with(struct server_options options)
+{
+    char problem[256] = "";
+    worker.lag = lag_create();
+    gauge_set(&worker.heartbeat_ms, (int64_t)clock_monotonic_ms());
+    options.listen = &loopback;
+    options.status = &service;
+    server = server_create(&options, problem, sizeof problem);
+    cr_assert_not_null(server, "%s", problem);
+}
+
+static void start(void)
+{
+    start_with((struct server_options){ 0 });
+}
+
+static void stop(void)
+{
+    server_destroy(server);
+    lag_destroy(worker.lag);
+}
+
+/* ---- a client that does as it likes ---- */
+
+static int dial(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    return client;
+}
+
+/* Everything up to the end of the stream; waits at most 30 s for it. */
+static const char *read_all(int client)
+{
+    static char bytes[4 * 1024 * 1024];
+    size_t length = 0;
+    struct pollfd file = { .fd = client, .events = POLLIN };
+    while (poll(&file, 1, 30000) == 1) {
+        ssize_t got = recv(client, bytes + length, sizeof bytes - 1 - length, 0);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    cr_assert(file.revents != 0, "the connection was left open");
+    bytes[length] = '\0';
+    close(client);
+    return bytes;
+}
+
+static const char *ask(const char *request)
+{
+    int client = dial();
+    size_t length = strlen(request);
+    cr_assert_eq(send(client, request, length, MSG_NOSIGNAL), (ssize_t)length);
+    return read_all(client);
+}
+
+static const char *get(const char *path)
+{
+    char request[256];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    return ask(request);
+}
+
+static bool has(const char *answer, const char *part)
+{
+    return strstr(answer, part) != NULL;
+}
+
+static bool has_status(const char *answer, const char *status)
+{
+    return strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, status, strlen(status)) == 0;
+}
+
+TestSuite(http, .init = start, .fini = stop);
+
+/* ---- paths and methods ---- */
+
+Test(http, healthz_is_ok_while_the_loop_turns)
+{
+    const char *answer = get("/healthz");
+    cr_assert(has_status(answer, "200") && has(answer, "\r\n\r\nok\n"), "%s", answer);
+}
+
+Test(http, healthz_names_the_worker_that_is_stuck)
+{
+    gauge_set(&worker.heartbeat_ms, (int64_t)clock_monotonic_ms() - STATUS_STALL_MS);
+    const char *answer = get("/healthz");
+    cr_assert(has_status(answer, "503") && has(answer, "worker 0: its loop has not turned for 30 s"), "%s", answer);
+}
+
+Test(http, readyz_says_what_is_missing)
+{
+    const char *answer = get("/readyz");
+    cr_assert(has_status(answer, "503") && has(answer, "has not joined the consumer group") && has(answer, "has not reached Redis"), "%s", answer);
+    gauge_set(&worker.joined, 1);
+    answer = get("/readyz");
+    cr_assert(has_status(answer, "503") && !has(answer, "has not joined") && has(answer, "has not reached Redis"), "%s", answer);
+    gauge_set(&redis_numbers.reached, 1);
+    answer = get("/readyz");
+    cr_assert(has_status(answer, "200") && has(answer, "\r\n\r\nok\n"), "%s", answer);
+}
+
+Test(http, head_has_the_headers_and_no_body)
+{
+    const char *answer = ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert(has_status(answer, "200") && has(answer, "Content-Length: 3\r\n"), "%s", answer);
+    cr_assert_str_eq(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+}
+
+Test(http, an_unknown_path_is_told_the_known_ones)
+{
+    static const char *const paths[] = { "/", "/metric", "/metrics/", "/healthz/x", "/job-status/1", "/../etc/passwd" };
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        const char *answer = get(paths[i]);
+        cr_assert(has_status(answer, "404") && has(answer, "/healthz, /readyz and /metrics"), "%s: %s", paths[i], answer);
+    }
+}
+
+Test(http, a_query_changes_nothing)
+{
+    cr_assert(has_status(get("/healthz?verbose=1"), "200"));
+}
+
+Test(http, other_methods_are_refused_before_a_body_is_read)
+{
+    static const char *const requests[] = {
+        "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+        "PUT /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        "DELETE /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+        "OPTIONS /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        const char *answer = ask(requests[i]);
+        cr_assert(has_status(answer, "405") && has(answer, "Allow: GET, HEAD\r\n"), "%s: %s", requests[i], answer);
+    }
+}
+
+Test(http, every_connection_is_closed_after_one_answer)
+{
+    const char *answer = ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert(has(answer, "Connection: close\r\n") && !has(strstr(answer, "\r\n\r\n"), "HTTP/1.1"), "%s", answer);
+}
+
+/* ---- clients that misbehave ---- */
+
+Test(http, an_oversize_request_is_refused_and_closed)
+{
+    static char request[4 * SERVER_REQUEST_BYTES_MAX];
+    int prefix = snprintf(request, sizeof request, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ");
+    memset(request + prefix, 'x', sizeof request - (size_t)prefix);
+    int client = dial();
+    for (size_t sent = 0; sent < sizeof request;) {
+        ssize_t more = send(client, request + sent, sizeof request - sent, MSG_NOSIGNAL);
+        if (more <= 0)
+            break; /* cut off already: as good */
+        sent += (size_t)more;
+    }
+    const char *answer = read_all(client);
+    cr_assert(!has(answer, "200 OK"), "%s", answer);
+    cr_assert(has_status(get("/healthz"), "200"));
+}
+
+Test(http, what_is_no_http_is_closed)
+{
+    const char *answer = ask("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n");
+    cr_assert(!has(answer, "200 OK"), "%s", answer);
+    cr_assert(has_status(get("/healthz"), "200"));
+}
+
+static void start_impatient(void)
+{
+    start_with((struct server_options){ .connections_max = 8, .connection_ms = 300 });
+}
+
+TestSuite(http_impatient, .init = start_impatient, .fini = stop);
+
+Test(http_impatient, a_client_that_drips_bytes_is_cut_off)
+{
+    static const char drip[] = "GET /healthz HTTP/1.1\r\nX: ";
+    int client = dial();
+    struct pollfd file = { .fd = client, .events = POLLIN };
+    size_t sent = 0;
+    for (; sent < 3000 && poll(&file, 1, 10) == 0; sent++) { /* never silent for long enough for an inactivity timeout */
+        char byte = sent < sizeof drip - 1 ? drip[sent] : 'x';
+        if (send(client, &byte, 1, MSG_NOSIGNAL) != 1)
+            break;
+    }
+    cr_assert_lt(sent, 3000);
+    cr_assert(!has(read_all(client), "200 OK"));
+}
+
+Test(http_impatient, many_silent_connections_give_way_to_a_good_one)
+{
+    int silent[40];
+    for (size_t i = 0; i < COUNT_OF(silent); i++)
+        silent[i] = dial();
+    for (int i = 0; i < 5; i++)
+        cr_assert(has_status(get("/healthz"), "200"));
+    for (size_t i = 0; i < COUNT_OF(silent); i++)
+        cr_assert_str_eq(read_all(silent[i]), "");
+}
+
+Test(http, a_thousand_requests_leave_nothing_behind)
+{
+    for (int i = 0; i < 1000; i++)
+        cr_assert(has_status(get("/healthz"), "200"));
+}
+
+/* The end of the stream waits behind what they do not read, so that only the free places show that they were cut off. */
+Test(http_impatient, clients_that_do_not_read_their_answers_give_way_to_a_good_one)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct lag_row *rows = memory_create(LAG_PARTITIONS_MAX * sizeof *rows);
+    for (int32_t i = 0; i < LAG_PARTITIONS_MAX; i++)
+        rows[i] = (struct lag_row){ SLICE("a.topic.with.a.rather.long.name.so.that.the.answer.fits.no.socket.buffer"), i, 1 };
+    lag_replace(worker.lag, rows, LAG_PARTITIONS_MAX);
+    free(rows);
+    int silent[16], small = 4096;
+    for (size_t i = 0; i < COUNT_OF(silent); i++) {
+        silent[i] = dial();
+        setsockopt(silent[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        cr_assert_eq(send(silent[i], request, sizeof request - 1, MSG_NOSIGNAL), (ssize_t)sizeof request - 1);
+    }
+    for (int i = 0; i < 5; i++)
+        cr_assert(has_status(get("/healthz"), "200"));
+    for (size_t i = 0; i < COUNT_OF(silent); i++)
+        close(silent[i]);
+}
+
+/* ---- listening ---- */
+
+Test(http, a_port_in_use_is_said_in_a_sentence)
+{
+    char problem[256] = "";
+    struct listen_address taken = { .host = "127.0.0.1", .port = server_port(server) };
+    cr_assert_null(server_create(&(struct server_options){ .listen = &taken, .status = &service }, problem, sizeof problem));
+    cr_assert(has(problem, "cannot listen on 127.0.0.1 port ") && has(problem, "Address already in use"), "%s", problem);
+}
+
+Test(http, it_listens_on_ipv6)
+{
+    char problem[256] = "";
+    struct listen_address six = { .host = "::1" };
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct server *other = server_create(&(struct server_options){ .listen = &six, .status = &service }, problem, sizeof problem);
+    if (other == NULL)
+        cr_skip_test("no IPv6 here: %s", problem);
+    address.sin6_port = htons(server_port(other));
+    int client = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(send(client, "GET /healthz HTTP/1.0\r\n\r\n", 25, MSG_NOSIGNAL), 25);
+    cr_assert(has(read_all(client), "200 OK"));
+    server_destroy(other);
+}
+
+/* ---- metrics ---- */
+
+static void fill_numbers(void)
+{
+    static const struct lag_row rows[] = { { SLICE("jobs.completed"), 1, 0 },
+                                           { SLICE("jobs.completed"), 0, 12 },
+                                           { SLICE("jobs.completed.retry.1s"), 0, 3 } };
+    lag_replace(worker.lag, rows, COUNT_OF(rows));
+    counter_add(&delivery_numbers.events_input, 7);
+    counter_add(&delivery_numbers.events_retry, 2);
+    counter_add(&delivery_numbers.settled[SETTLED_DELIVERED], 5);
+    counter_add(&delivery_numbers.dead[DEAD_EXHAUSTED], 1);
+    gauge_set(&delivery_numbers.egress_up, 1);
+    gauge_set(&delivery_numbers.held[DELIVERY_POSTING], 4);
+    histogram_observe_us(&delivery_numbers.attempt_duration, 1500);
+    histogram_observe_us(&delivery_numbers.attempt_duration, 90000000);
+    gauge_set(&intake_numbers.oldest_undelivered_ms, clock_wall_ms() - 5000);
+}
+
+static const char *const expected[] = {
+    "jobhook_build_info{version=\"" JOBHOOK_VERSION "\"} 1",
+    "jobhook_events_total{source=\"input\"} 7",
+    "jobhook_events_total{source=\"retry\"} 2",
+    "jobhook_events_settled_total{result=\"delivered\"} 5",
+    "jobhook_dead_letters_total{reason=\"exhausted\"} 1",
+    "jobhook_held_events{waiting_for=\"posting\"} 4",
+    "jobhook_egress_up 1",
+    "jobhook_redis_up 0",
+    "jobhook_attempt_duration_seconds_bucket{le=\"0.001\"} 0",
+    "jobhook_attempt_duration_seconds_bucket{le=\"0.0025\"} 1",
+    "jobhook_attempt_duration_seconds_bucket{le=\"60\"} 1",
+    "jobhook_attempt_duration_seconds_bucket{le=\"+Inf\"} 2",
+    "jobhook_attempt_duration_seconds_sum 90.001500",
+    "jobhook_attempt_duration_seconds_count 2",
+    "jobhook_consumer_lag{topic=\"jobs.completed\",partition=\"0\"} 12",
+    "jobhook_consumer_lag{topic=\"jobs.completed\",partition=\"1\"} 0",
+    "jobhook_consumer_lag{topic=\"jobs.completed.retry.1s\",partition=\"0\"} 3",
+    "jobhook_oldest_undelivered_age_seconds 5.",
+};
+
+Test(http, metrics_show_what_the_parts_counted)
+{
+    fill_numbers();
+    const char *answer = get("/metrics");
+    cr_assert(has_status(answer, "200") && has(answer, "Content-Type: text/plain; version=0.0.4"), "%s", answer);
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        char line[160];
+        snprintf(line, sizeof line, "\n%s", expected[i]);
+        cr_assert(has(answer, line), "%s", expected[i]);
+    }
+    static const char *const process[] = { "cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds" };
+    for (size_t i = 0; i < COUNT_OF(process); i++) {
+        char line[160];
+        snprintf(line, sizeof line, "\nprocess_%s ", process[i]);
+        cr_assert(has(answer, line), "%s", process[i]);
+    }
+}
+
+Test(http, workers_are_added_up_and_the_worst_one_counts)
+{
+    static struct redis_stats other_redis;
+    static struct delivery_stats other_delivery;
+    static struct worker_status other = { .redis = &other_redis, .delivery = &other_delivery };
+    static struct worker_status *const both[] = { &worker, &other };
+    fill_numbers();
+    gauge_set(&redis_numbers.up, 1);
+    counter_add(&other_delivery.settled[SETTLED_DELIVERED], 3);
+    histogram_observe_us(&other_delivery.attempt_duration, 1);
+    service = (struct service_status){ .workers = both, .worker_count = 2 };
+    const char *answer = get("/metrics");
+    cr_assert(has(answer, "\njobhook_events_settled_total{result=\"delivered\"} 8\n"), "%s", answer);
+    cr_assert(has(answer, "\njobhook_redis_up 0\n"));
+    cr_assert(has(answer, "\njobhook_egress_up 0\n"));
+    cr_assert(has(answer, "\njobhook_attempt_duration_seconds_count 3\n"));
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+Test(http, no_series_appears_twice)
+{
+    static const char *series[10000];
+    size_t count = 0;
+    fill_numbers();
+    service.worker_count = 2; /* the same worker twice: every partition is named by two */
+    char *body = strdup(strstr(get("/metrics"), "\r\n\r\n") + 4), *rest = body;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        if (line[0] != '#' && line[0] != '\0' && count < COUNT_OF(series)) {
+            *strrchr(line, ' ') = '\0';
+            series[count++] = line;
+        }
+    qsort(series, count, sizeof *series, compare_lines);
+    cr_assert_gt(count, 100);
+    for (size_t i = 1; i < count; i++)
+        cr_assert_str_neq(series[i - 1], series[i]);
+    free(body);
+}
+
+/* promtool where it is installed (Debian: prometheus), else the Python client's parser (Debian: python3-prometheus-client). */
+Test(http, metrics_pass_a_foreign_parser)
+{
+    static const char parser[] = "/usr/bin/python3 -c 'import sys; from prometheus_client.parser import text_string_to_metric_families as p; "
+                                 "sys.exit(0 if len(list(p(sys.stdin.read()))) > 20 else 1)'";
+    const char *command = NULL;
+    if (system("command -v promtool >/dev/null 2>&1") == 0)
+        command = "promtool check metrics";
+    else if (system("/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null") == 0)
+        command = parser;
+    else
+        cr_skip_test("neither promtool nor python3-prometheus-client is installed");
+    fill_numbers();
+    const char *body = strstr(get("/metrics"), "\r\n\r\n") + 4;
+    FILE *pipe = popen(command, "w");
+    cr_assert_not_null(pipe);
+    fwrite(body, 1, strlen(body), pipe);
+    cr_assert_eq(pclose(pipe), 0, "%s does not like the metrics", command);
+}

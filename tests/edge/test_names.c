@@ -1,0 +1,372 @@
+#include "delivery/names.h"
+#include "tests/edge/scripted_dns.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+enum { PATIENCE_MS = 20000 };
+
+struct found {
+    int calls;
+    struct names_answer answer;
+};
+
+static uv_loop_t loop;
+static uv_timer_t patience;
+static struct dns_server server;
+static struct names *names;
+
+/* What the names mean:
+ *   two.example.com   both kinds of address     six.example.com   IPv6 only
+ *   short.example.com TTL 1 s                   none.example.com  exists, without addresses
+ *   broken.*          the server fails          silent.*          no answer
+ *   many.example.com  24 addresses              nNNN.example.com  10.0.x.y */
+static void script_all(const char *name, int type, struct dns_answer *answer)
+{
+    static char address[1000][24];
+    int number = 0;
+    if (strcmp(name, "two.example.com") == 0 || strcmp(name, "short.example.com") == 0) {
+        answer->ttl_s = name[0] == 's' ? 1 : 60;
+        answer->count = 1;
+        answer->addresses[0] = type == DNS_A ? "192.0.2.1" : "2001:db8::1";
+    } else if (strcmp(name, "six.example.com") == 0) {
+        answer->count = type == DNS_AAAA;
+        answer->addresses[0] = "2001:db8::6";
+    } else if (strcmp(name, "many.example.com") == 0) {
+        answer->count = type == DNS_A ? DNS_ADDRESSES_MAX : 0;
+        for (int i = 0; i < answer->count; i++)
+            answer->addresses[i] = "192.0.2.9";
+    } else if (sscanf(name, "n%d.example.com", &number) == 1 && number >= 0 && number < 1000) {
+        snprintf(address[number], sizeof(address[0]), "10.0.%d.%d", number / 250, number % 250);
+        answer->count = type == DNS_A;
+        answer->addresses[0] = address[number];
+    } else if (strncmp(name, "broken.", 7) == 0) {
+        answer->rcode = DNS_SERVER_FAILED;
+    } else if (strncmp(name, "silent.", 7) == 0) {
+        answer->silent = true;
+    } else if (strcmp(name, "none.example.com") != 0) {
+        answer->rcode = DNS_NO_SUCH_NAME;
+    }
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    (void)timer;
+    cr_assert_fail("nothing came for %d ms", PATIENCE_MS);
+}
+
+static void begin_with(struct names_options options)
+{
+    dns_start(&server, script_all);
+    uv_loop_init(&loop);
+    uv_timer_init(&loop, &patience);
+    uv_timer_start(&patience, on_patience, PATIENCE_MS, 0);
+    options.servers = server.address;
+    names = names_create(&loop, &options);
+    cr_assert_not_null(names);
+}
+
+static void begin(void)
+{
+    begin_with((struct names_options){ .timeout_ms = 3000 });
+}
+
+static void end(void)
+{
+    names_destroy(names);
+    uv_close((uv_handle_t *)&patience, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+    dns_stop(&server);
+}
+
+static void on_found(void *context, const struct names_answer *answer)
+{
+    struct found *found = context;
+    found->calls++;
+    found->answer = *answer;
+}
+
+static struct names_query *find(const char *host, struct found *found)
+{
+    *found = (struct found){ .calls = 0 };
+    struct names_query *query = names_find(names, slice_of(host), on_found, found);
+    cr_assert_eq(found->calls, 0, "answered before names_find returned");
+    return query;
+}
+
+static void wait_for(const struct found *found)
+{
+    while (found->calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    cr_assert_eq(found->calls, 1);
+}
+
+static struct found look_up(const char *host)
+{
+    struct found found;
+    find(host, &found);
+    wait_for(&found);
+    return found;
+}
+
+static bool has(const struct names_answer *answer, const char *text)
+{
+    struct guard_address address = { .v6 = strchr(text, ':') != NULL };
+    inet_pton(address.v6 ? AF_INET6 : AF_INET, text, address.bytes);
+    for (size_t i = 0; i < answer->count; i++)
+        if (answer->addresses[i].v6 == address.v6 && memcmp(answer->addresses[i].bytes, address.bytes, address.v6 ? 16 : 4) == 0)
+            return true;
+    return false;
+}
+
+static void sleep_ms(uint64_t ms)
+{
+    uint64_t until = uv_hrtime() / 1000000 + ms;
+    while (uv_hrtime() / 1000000 < until) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(2000);
+    }
+    uv_update_time(&loop);
+}
+
+TestSuite(names, .init = begin, .fini = end, .timeout = 60);
+
+Test(names, finds_addresses_of_both_kinds)
+{
+    struct found found = look_up("two.example.com");
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+    cr_assert_eq(found.answer.count, 2);
+    cr_assert(has(&found.answer, "192.0.2.1") && has(&found.answer, "2001:db8::1"));
+}
+
+Test(names, finds_a_name_that_has_only_ipv6)
+{
+    struct found found = look_up("six.example.com");
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+    cr_assert_eq(found.answer.count, 1);
+    cr_assert(has(&found.answer, "2001:db8::6"));
+}
+
+Test(names, keeps_no_more_addresses_than_it_has_room_for)
+{
+    struct found found = look_up("many.example.com");
+    cr_assert_eq(found.answer.count, NAMES_ADDRESSES_MAX);
+}
+
+Test(names, says_that_a_name_does_not_exist)
+{
+    cr_assert_eq(look_up("nowhere.example.com").answer.result, NAMES_NOT_FOUND);
+}
+
+Test(names, says_that_a_name_without_addresses_is_not_found)
+{
+    cr_assert_eq(look_up("none.example.com").answer.result, NAMES_NOT_FOUND);
+}
+
+Test(names, says_that_the_name_servers_failed)
+{
+    cr_assert_eq(look_up("broken.example.com").answer.result, NAMES_FAILED);
+    cr_assert_eq(counter_read(&names_stats(names)->failures), 1);
+}
+
+Test(names, are_absolute_and_asked_for_as_they_are)
+{
+    cr_assert_eq(look_up("two").answer.result, NAMES_NOT_FOUND);
+    cr_assert_eq(look_up("localhost.localdomain").answer.result, NAMES_NOT_FOUND);
+    cr_assert_eq(look_up("TWO.Example.COM.").answer.result, NAMES_FOUND);
+}
+
+Test(names, come_from_the_cache_until_the_ttl_is_over)
+{
+    struct names_answer answer;
+    cr_assert_not(names_cached(names, SLICE("short.example.com"), &answer));
+    look_up("short.example.com");
+    int asked = atomic_load(&server.queries);
+    cr_assert(names_cached(names, SLICE("short.example.com"), &answer));
+    cr_assert(names_cached(names, SLICE("Short.Example.Com"), &answer));
+    cr_assert_eq(answer.count, 2);
+    cr_assert_eq(look_up("short.example.com").answer.result, NAMES_FOUND);
+    cr_assert_eq(atomic_load(&server.queries), asked);
+    sleep_ms(1100);
+    cr_assert_not(names_cached(names, SLICE("short.example.com"), &answer));
+    look_up("short.example.com");
+    cr_assert_gt(atomic_load(&server.queries), asked);
+    cr_assert_eq(counter_read(&names_stats(names)->cached), 2);
+    cr_assert_eq(counter_read(&names_stats(names)->lookups), 2);
+}
+
+Test(names, remember_that_there_is_no_such_name)
+{
+    struct names_answer answer;
+    look_up("nowhere.example.com");
+    cr_assert(names_cached(names, SLICE("nowhere.example.com"), &answer));
+    cr_assert_eq(answer.result, NAMES_NOT_FOUND);
+}
+
+Test(names, asks_once_for_all_who_wait_for_a_name)
+{
+    struct found found[5];
+    for (size_t i = 0; i < COUNT_OF(found); i++)
+        find("two.example.com", &found[i]);
+    for (size_t i = 0; i < COUNT_OF(found); i++)
+        wait_for(&found[i]);
+    cr_assert_eq(counter_read(&names_stats(names)->lookups), 1);
+}
+
+Test(names, of_a_silent_server_delay_nobody_else)
+{
+    struct found silent, other;
+    look_up("six.example.com");
+    find("silent.example.com", &silent);
+    find("two.example.com", &other);
+    wait_for(&other);
+    cr_assert_eq(other.answer.result, NAMES_FOUND);
+    struct names_answer answer;
+    cr_assert(names_cached(names, SLICE("six.example.com"), &answer));
+    cr_assert_eq(silent.calls, 0);
+    wait_for(&silent);
+    cr_assert_eq(silent.answer.result, NAMES_FAILED);
+}
+
+Test(names, are_never_answered_after_a_cancel)
+{
+    struct found cancelled, other;
+    names_cancel(find("two.example.com", &cancelled));
+    find("two.example.com", &other);
+    wait_for(&other);
+    struct names_query *cached = find("two.example.com", &cancelled);
+    names_cancel(cached);
+    look_up("six.example.com");
+    cr_assert_eq(cancelled.calls, 0);
+}
+
+static void cancel_other(void *context, const struct names_answer *answer)
+{
+    struct names_query **other = context;
+    (void)answer;
+    names_cancel(*other);
+    *other = NULL;
+}
+
+Test(names, may_be_cancelled_while_another_is_told)
+{
+    struct names_query *other = NULL;
+    struct found found = { .calls = 0 }, last;
+    names_find(names, SLICE("two.example.com"), cancel_other, &other);
+    other = names_find(names, SLICE("two.example.com"), on_found, &found);
+    find("two.example.com", &last);
+    wait_for(&last);
+    cr_assert_null(other);
+    cr_assert_eq(found.calls, 0);
+}
+
+static struct found again;
+
+static void find_again(void *context, const struct names_answer *answer)
+{
+    (void)answer;
+    find(context, &again);
+}
+
+Test(names, may_be_looked_up_while_another_is_told)
+{
+    static char two[] = "two.example.com";
+    again = (struct found){ .calls = 0 };
+    names_find(names, SLICE("six.example.com"), find_again, two);
+    wait_for(&again);
+    cr_assert_eq(again.answer.count, 2);
+    again = (struct found){ .calls = 0 };
+    names_find(names, SLICE("two.example.com"), find_again, two);
+    wait_for(&again);
+}
+
+Test(names, under_way_may_be_destroyed)
+{
+    struct found found[3];
+    find("silent.example.com", &found[0]);
+    find("two.example.com", &found[1]);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    find("six.example.com", &found[2]);
+    int before = found[0].calls + found[1].calls + found[2].calls;
+    names_destroy(names);
+    names = NULL;
+    for (int i = 0; i < 20; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    cr_assert_eq(found[0].calls + found[1].calls + found[2].calls, before);
+}
+
+static void begin_narrow(void)
+{
+    begin_with((struct names_options){ .timeout_ms = 3000, .at_once_max = 50, .cache_max = 100 });
+}
+
+TestSuite(narrow_names, .init = begin_narrow, .fini = end, .timeout = 60);
+
+Test(narrow_names, thousand_are_found_with_fifty_at_once)
+{
+    static struct found found[1000];
+    char host[48];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(host, sizeof(host), "n%d.example.com", i);
+        find(host, &found[i]);
+        cr_assert_leq(gauge_read(&names_stats(names)->under_way), 50);
+    }
+    cr_assert_eq(gauge_read(&names_stats(names)->waiting), 950);
+    for (int i = 0; i < 1000; i++) {
+        wait_for(&found[i]);
+        snprintf(host, sizeof(host), "10.0.%d.%d", i / 250, i % 250);
+        cr_assert(has(&found[i].answer, host), "n%d", i);
+    }
+    cr_assert_eq(gauge_read(&names_stats(names)->waiting), 0);
+    cr_assert_eq(gauge_read(&names_stats(names)->under_way), 0);
+}
+
+Test(narrow_names, keeps_the_most_recently_used_ones)
+{
+    char host[48];
+    struct names_answer answer;
+    look_up("two.example.com");
+    for (int i = 0; i < 150; i++) {
+        snprintf(host, sizeof(host), "n%d.example.com", i);
+        look_up(host);
+        cr_assert(names_cached(names, SLICE("two.example.com"), &answer));
+    }
+    cr_assert(names_cached(names, SLICE("n149.example.com"), &answer));
+    cr_assert_not(names_cached(names, SLICE("n0.example.com"), &answer));
+}
+
+Test(narrow_names, that_hang_free_their_places_in_time)
+{
+    static struct found silent[60];
+    struct found found;
+    char host[48];
+    for (int i = 0; i < 60; i++) {
+        snprintf(host, sizeof(host), "silent.n%d.example.com", i);
+        find(host, &silent[i]);
+    }
+    find("two.example.com", &found); /* behind all of them */
+    wait_for(&found);
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+}
+
+Test(narrow_names, that_wait_may_be_cancelled)
+{
+    static struct found found[100];
+    struct names_query *queries[100];
+    char host[48];
+    for (int i = 0; i < 100; i++) {
+        snprintf(host, sizeof(host), "n%d.example.com", i);
+        queries[i] = find(host, &found[i]);
+    }
+    for (int i = 0; i < 100; i += 2)
+        names_cancel(queries[i]);
+    for (int i = 1; i < 100; i += 2)
+        wait_for(&found[i]);
+    for (int i = 0; i < 100; i += 2)
+        cr_assert_eq(found[i].calls, 0);
+    cr_assert_eq(counter_read(&names_stats(names)->lookups), 75); /* 25 of the cancelled ones had been asked for */
+}

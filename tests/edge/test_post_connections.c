@@ -1,0 +1,297 @@
+/* Connections that are kept, lost and closed, and posts that are cancelled. */
+#include "tests/edge/post_rig.h"
+#include "tests/edge/scripted_dns.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rig rig;
+static struct receiver receiver;
+
+static struct dns_server dns;
+
+static void say_nothing(const char *name, int type, struct dns_answer *answer)
+{
+    (void)name;
+    (void)type;
+    answer->silent = true;
+}
+
+static void begin_with(script *script, struct lanes_options options)
+{
+    dns_start(&dns, say_nothing);
+    receiver_start(&receiver, script);
+    rig_open(&rig, options, dns.address);
+}
+
+static void end(void)
+{
+    rig_close(&rig);
+    receiver_stop(&receiver);
+    dns_stop(&dns);
+}
+
+TestSuite(post_connections, .timeout = 60);
+
+static bool answer_ok(const struct visit *visit)
+{
+    return say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
+
+Test(post_connections, are_kept_and_used_again)
+{
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 0 });
+    for (int i = 0; i < 20; i++)
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    cr_assert_eq(atomic_load(&receiver.connections), 1);
+    cr_assert_eq(atomic_load(&receiver.requests), 20);
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->connections), 1);
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->posts), 20);
+    cr_assert_eq(gauge_read(&lanes_stats(rig.lanes)->in_flight), 0);
+    end();
+}
+
+static bool answer_slowly(const struct visit *visit)
+{
+    return wait_ms(visit, 50) && answer_ok(visit);
+}
+
+Test(post_connections, are_as_many_as_posts_in_flight)
+{
+    static struct posted posted[64];
+    char url[256];
+    begin_with(answer_slowly, (struct lanes_options){ .lane_count = 0 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT_OF(posted); i++)
+            rig_begin(&rig, url, &posted[i]);
+        cr_assert_eq(gauge_read(&lanes_stats(rig.lanes)->in_flight), (int64_t)COUNT_OF(posted));
+        for (size_t i = 0; i < COUNT_OF(posted); i++) {
+            rig_wait(&rig, &posted[i]);
+            cr_assert_eq(posted[i].outcome.status, 200);
+        }
+    }
+    cr_assert_eq(atomic_load(&receiver.connections), (int)COUNT_OF(posted));
+    end();
+}
+
+static bool answer_and_close(const struct visit *visit)
+{
+    answer_ok(visit);
+    return false;
+}
+
+/* The close arrives while the connection is idle: nothing was sent on it, so the next post takes a fresh one. */
+Test(post_connections, closed_while_idle_cost_no_attempt)
+{
+    begin_with(answer_and_close, (struct lanes_options){ .lane_count = 0 });
+    for (int i = 1; i <= 5; i++) {
+        struct posted posted = rig_post(&rig, &receiver, "/");
+        cr_assert_eq(posted.outcome.status, 200, "%s", posted.detail);
+        cr_assert_eq(atomic_load(&receiver.connections), i);
+        rig_run_ms(&rig, 50);
+    }
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 0);
+    end();
+}
+
+static bool answer_first_then_close(const struct visit *visit)
+{
+    return visit->number == 1 && answer_ok(visit);
+}
+
+/* The receiver has read the request when the connection dies: libcurl would send it once more by itself. */
+Test(post_connections, that_die_under_a_post_never_send_it_twice)
+{
+    begin_with(answer_first_then_close, (struct lanes_options){ .lane_count = 0 });
+    for (int i = 1; i <= 5; i++) {
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+        struct posted posted = rig_post(&rig, &receiver, "/");
+        cr_assert_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%s", posted.detail);
+        cr_assert(posted.outcome.sent);
+        cr_assert_eq(atomic_load(&receiver.requests), 2 * i);
+        cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), (uint64_t)i);
+    }
+    end();
+}
+
+Test(post_connections, that_are_idle_for_long_are_closed)
+{
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 1, .idle_ms = 200 });
+    size_t before = (size_t)dup(0);
+    close((int)before);
+    rig_post(&rig, &receiver, "/");
+    rig_run_ms(&rig, 600); /* the whole lane is idle: its multi goes */
+    size_t after = (size_t)dup(0);
+    close((int)after);
+    cr_assert_eq(before, after, "descriptors are left");
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    cr_assert_eq(atomic_load(&receiver.connections), 2);
+    end();
+}
+
+static bool answer_when_told(const struct visit *visit)
+{
+    return strstr(visit->request, "POST /slow") == NULL ? answer_ok(visit) : wait_ms(visit, 1000) && answer_ok(visit);
+}
+
+/* The lane is busy with another post, so it stays: the idle connection alone is ended, and the next post notices. */
+Test(post_connections, that_are_idle_beside_busy_ones_are_closed)
+{
+    struct posted slow;
+    char url[256];
+    begin_with(answer_when_told, (struct lanes_options){ .lane_count = 1, .idle_ms = 200 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/slow");
+    rig_begin(&rig, url, &slow);
+    rig_post(&rig, &receiver, "/");
+    rig_run_ms(&rig, 500);
+    cr_assert_eq(slow.calls, 0);
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    cr_assert_eq(atomic_load(&receiver.connections), 3);
+    rig_wait(&rig, &slow);
+    cr_assert_eq(slow.outcome.status, 200);
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 0);
+    end();
+}
+
+/* 127.0.0.1, 127.0.0.2 …: one origin each. */
+Test(post_connections, beyond_the_number_to_keep_are_closed)
+{
+    static struct posted posted[40];
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 2, .idle_connections = 10 });
+    receiver_stop(&receiver);
+    receiver_start_anywhere(&receiver, answer_ok);
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < COUNT_OF(posted); i++) {
+            char host[32], url[256];
+            snprintf(host, sizeof(host), "127.0.0.%zu", i + 1);
+            rig_url(url, "http", host, receiver.port, "/");
+            rig_begin(&rig, url, &posted[i]);
+            rig_wait(&rig, &posted[i]);
+            cr_assert_eq(posted[i].outcome.status, 200, "%s", posted[i].detail);
+        }
+    rig_run_ms(&rig, 100);
+    cr_assert_leq(atomic_load(&receiver.open), 2 * 10 + 2, "%d connections are open", atomic_load(&receiver.open));
+    end();
+}
+
+static bool never_answer(const struct visit *visit)
+{
+    while (wait_ms(visit, 10))
+        ;
+    return false;
+}
+
+Test(post_connections, cancelled_at_every_stage_call_nobody)
+{
+    static struct posted posted[40];
+    char url[256];
+    begin_with(never_answer, (struct lanes_options){ .lane_count = 1 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    for (size_t turns = 0; turns < COUNT_OF(posted); turns++) {
+        struct post *post = rig_begin(&rig, url, &posted[turns]);
+        for (size_t i = 0; i < turns; i++)
+            uv_run(&rig.loop, UV_RUN_NOWAIT);
+        if (turns > 20)
+            rig_run_ms(&rig, 5);
+        lanes_cancel(post);
+    }
+    rig_run_ms(&rig, 50);
+    for (size_t i = 0; i < COUNT_OF(posted); i++)
+        cr_assert_eq(posted[i].calls, 0);
+    cr_assert_eq(gauge_read(&lanes_stats(rig.lanes)->in_flight), 0);
+    end();
+}
+
+Test(post_connections, cancelled_while_the_name_is_looked_up_call_nobody)
+{
+    struct posted posted;
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 1 });
+    struct post *post = rig_begin(&rig, "http://hook.example.com/", &posted);
+    cr_assert_not(post_was_sent(post));
+    rig_run_ms(&rig, 20);
+    lanes_cancel(post);
+    rig_run_ms(&rig, 20);
+    cr_assert_eq(posted.calls, 0);
+    end();
+}
+
+static bool say_half(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    return never_answer(visit);
+}
+
+Test(post_connections, cancelled_in_the_body_call_nobody)
+{
+    struct posted posted;
+    char url[256];
+    begin_with(say_half, (struct lanes_options){ .lane_count = 1 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    struct post *post = rig_begin(&rig, url, &posted);
+    rig_run_ms(&rig, 200);
+    cr_assert(post_was_sent(post));
+    lanes_cancel(post);
+    rig_run_ms(&rig, 50);
+    cr_assert_eq(posted.calls, 0);
+    end();
+}
+
+struct chain {
+    int left, done;
+    struct post *victim;
+};
+
+static void on_link(void *context, const struct outcome *outcome)
+{
+    struct chain *chain = context;
+    struct url url;
+    char text[256];
+    cr_assert_eq(outcome->status, 200);
+    chain->done++;
+    if (chain->victim != NULL)
+        lanes_cancel(chain->victim);
+    chain->victim = NULL;
+    rig_url(text, "http", "127.0.0.1", receiver.port, "/");
+    cr_assert_eq(guard_judge_url(&rig.guard, slice_of(text), &url), GUARD_OK);
+    if (chain->left-- > 0)
+        lanes_post(rig.lanes, &url, &rig.request, on_link, chain);
+}
+
+Test(post_connections, posts_may_be_made_and_cancelled_from_done)
+{
+    struct chain chain = { .left = 100 };
+    struct posted victim;
+    struct url url;
+    char text[256];
+    begin_with(answer_when_told, (struct lanes_options){ .lane_count = 0 });
+    rig_url(text, "http", "127.0.0.1", receiver.port, "/slow");
+    chain.victim = rig_begin(&rig, text, &victim);
+    rig_url(text, "http", "127.0.0.1", receiver.port, "/");
+    cr_assert_eq(guard_judge_url(&rig.guard, slice_of(text), &url), GUARD_OK);
+    lanes_post(rig.lanes, &url, &rig.request, on_link, &chain);
+    for (int i = 0; i < 10000 && chain.done < 101; i++)
+        uv_run(&rig.loop, UV_RUN_ONCE);
+    cr_assert_eq(chain.done, 101);
+    cr_assert_eq(victim.calls, 0);
+    end();
+}
+
+Test(post_connections, lanes_may_be_destroyed_with_posts_at_every_stage)
+{
+    static struct posted posted[30];
+    char url[256];
+    begin_with(say_half, (struct lanes_options){ .lane_count = 3 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    for (size_t i = 0; i < COUNT_OF(posted); i++) {
+        rig_begin(&rig, i % 3 == 0 ? "http://hook.example.com/" : url, &posted[i]);
+        uv_run(&rig.loop, UV_RUN_NOWAIT);
+        if (i < 10)
+            rig_run_ms(&rig, 5);
+    }
+    end();
+    for (size_t i = 0; i < COUNT_OF(posted); i++)
+        cr_assert_eq(posted[i].calls, 0);
+}

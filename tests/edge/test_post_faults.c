@@ -1,0 +1,313 @@
+/* Receivers that fail, stall, or talk without end. Deadlines are short where the outcome needs one, long where it must come without. */
+#include "tests/edge/post_rig.h"
+
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct rig rig;
+static struct receiver receiver;
+
+static void begin_with(script *script, uint64_t timeout_ms)
+{
+    receiver_start(&receiver, script);
+    rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = timeout_ms, .snippet_bytes = 16, .lane_count = 1 }, NULL);
+}
+
+static struct posted post_to(script *script, uint64_t timeout_ms)
+{
+    begin_with(script, timeout_ms);
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    rig_close(&rig);
+    receiver_stop(&receiver);
+    return posted;
+}
+
+TestSuite(post_faults, .timeout = 60);
+
+static bool answer_ok(const struct visit *visit)
+{
+    return say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
+
+static bool never_answer(const struct visit *visit)
+{
+    while (wait_ms(visit, 10))
+        ;
+    return false;
+}
+
+Test(post_faults, no_answer_is_a_timeout_at_the_deadline)
+{
+    struct posted posted = post_to(never_answer, RIG_SHORT_MS);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%s", posted.detail);
+    cr_expect(posted.outcome.sent && posted.outcome.connected);
+    cr_expect_geq(posted.outcome.total_ms, RIG_SHORT_MS - 1);
+}
+
+Test(post_faults, a_closed_port_is_refused)
+{
+    struct posted posted;
+    char url[256];
+    begin_with(answer_ok, RIG_TIMEOUT_MS);
+    uint16_t port = receiver.port;
+    receiver_stop(&receiver);
+    rig_url(url, "http", "127.0.0.1", port, "/");
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_REFUSED, "%s", posted.detail);
+    cr_expect_not(posted.outcome.sent || posted.outcome.connected);
+    rig_close(&rig);
+}
+
+/* A listener whose queue is full drops further connections: they hang. */
+Test(post_faults, no_connection_is_a_connect_timeout)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fillers[8];
+    struct posted posted;
+    char url[256];
+    cr_assert(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 0) == 0);
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    for (size_t i = 0; i < COUNT_OF(fillers); i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fillers[i], (struct sockaddr *)&address, length);
+    }
+    rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = RIG_SHORT_MS }, NULL);
+    rig_url(url, "http", "127.0.0.1", ntohs(address.sin_port), "/");
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_TIMEOUT, "%s", posted.detail);
+    cr_expect_not(posted.outcome.sent || posted.outcome.connected);
+    rig_close(&rig);
+}
+
+static bool close_at_once(const struct visit *visit)
+{
+    (void)visit;
+    return false;
+}
+
+static bool reset_at_once(const struct visit *visit)
+{
+    reset_at_close(visit);
+    return false;
+}
+
+static bool say_half_a_status_line(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 20");
+    return false;
+}
+
+Test(post_faults, a_connection_that_ends_before_an_answer_is_lost)
+{
+    script *const scripts[] = { close_at_once, reset_at_once };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct posted posted = post_to(scripts[i], RIG_TIMEOUT_MS);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect(posted.outcome.sent);
+    }
+}
+
+Test(post_faults, half_a_status_line_is_no_answer)
+{
+    struct posted posted = post_to(say_half_a_status_line, RIG_TIMEOUT_MS);
+    cr_expect(posted.outcome.kind == OUTCOME_CONNECTION_LOST || posted.outcome.kind == OUTCOME_BAD_ANSWER, "%s", posted.detail);
+}
+
+static bool say_garbage(const struct visit *visit)
+{
+    return say(visit, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n\r\n") && never_answer(visit);
+}
+
+static bool say_zeros(const struct visit *visit)
+{
+    static const char zeros[8192];
+    return say_bytes(visit, zeros, sizeof(zeros)) && never_answer(visit);
+}
+
+static bool flood_with_provisional_answers(const struct visit *visit)
+{
+    while (say(visit, "HTTP/1.1 100 Continue\r\n\r\n"))
+        ;
+    return false;
+}
+
+static bool say_line_without_end(const struct visit *visit)
+{
+    static char line[4096];
+    memset(line, 'x', sizeof(line));
+    for (bool going = say(visit, "HTTP/1.1 "); going;)
+        going = say_bytes(visit, line, sizeof(line));
+    return false;
+}
+
+Test(post_faults, what_is_not_http_is_a_bad_answer_at_once)
+{
+    script *const scripts[] = { say_garbage, say_zeros, flood_with_provisional_answers, say_line_without_end };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct posted posted = post_to(scripts[i], RIG_TIMEOUT_MS);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_BAD_ANSWER, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect(posted.outcome.sent);
+        cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS);
+    }
+}
+
+static bool dribble(const struct visit *visit, const char *start, const char *piece)
+{
+    for (bool going = say(visit, start); going; going = say(visit, piece))
+        if (!wait_ms(visit, 20))
+            return false;
+    return false;
+}
+
+static bool dribble_the_status_line(const struct visit *visit)
+{
+    return dribble(visit, "HTTP/1.1 ", " ");
+}
+
+static bool dribble_provisional_answers(const struct visit *visit)
+{
+    return dribble(visit, "", "HTTP/1.1 102 Processing\r\n\r\n");
+}
+
+Test(post_faults, a_dribble_without_a_status_ends_at_the_deadline)
+{
+    script *const scripts[] = { dribble_the_status_line, dribble_provisional_answers };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct posted posted = post_to(scripts[i], RIG_SHORT_MS);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+}
+
+static bool dribble_headers(const struct visit *visit)
+{
+    return dribble(visit, "HTTP/1.1 200 OK\r\n", "X-Slow: 1\r\n");
+}
+
+static bool flood_with_headers(const struct visit *visit)
+{
+    for (bool going = say(visit, "HTTP/1.1 200 OK\r\n"); going;)
+        going = say(visit, "X-Many: 1\r\n");
+    return false;
+}
+
+static bool say_header_without_end(const struct visit *visit)
+{
+    for (bool going = say(visit, "HTTP/1.1 200 OK\r\nX-Long: "); going;)
+        going = say(visit, "and on and on and on and on and on and on and on ");
+    return false;
+}
+
+static bool close_after_the_status_line(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\n");
+    wait_ms(visit, 20);
+    return false;
+}
+
+/* The promise to customers: a 2xx status line within the time is a success, whatever comes after it. */
+Test(post_faults, the_status_line_is_the_answer_whatever_the_headers_do)
+{
+    script *const scripts[] = { dribble_headers, flood_with_headers, say_header_without_end, close_after_the_status_line };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct posted posted = post_to(scripts[i], i == 0 ? RIG_SHORT_MS : RIG_TIMEOUT_MS);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_ANSWERED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_eq(posted.outcome.status, 200);
+        cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS);
+    }
+}
+
+static bool say_body_without_end(const struct visit *visit)
+{
+    static char bytes[65536];
+    memset(bytes, 'b', sizeof(bytes));
+    for (bool going = say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"); going;)
+        going = say_bytes(visit, bytes, sizeof(bytes));
+    return false;
+}
+
+static bool say_chunks_without_end(const struct visit *visit)
+{
+    for (bool going = say(visit, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"); going;)
+        going = say(visit, "30\r\nbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n");
+    return false;
+}
+
+static bool stall_in_the_body(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbbbbbbbbbbbbbbbbbbbb");
+    return never_answer(visit);
+}
+
+static bool dribble_the_body(const struct visit *visit)
+{
+    return dribble(visit, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbbbbbbbbbbbbbbbbbbbb", "b");
+}
+
+static bool reset_in_the_body(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbbbbbbbbbbbbbbbbbbbb");
+    wait_ms(visit, 50);
+    reset_at_close(visit);
+    return false;
+}
+
+static bool say_broken_chunks(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\nbbbbbbbbbbbbbbbbbbbb\r\nzz\r\n");
+    return never_answer(visit);
+}
+
+Test(post_faults, a_success_stays_one_whatever_the_body_does)
+{
+    script *const scripts[] = { say_body_without_end, say_chunks_without_end, stall_in_the_body,
+                                dribble_the_body,     reset_in_the_body,      say_broken_chunks };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct posted posted = post_to(scripts[i], RIG_TIMEOUT_MS);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_ANSWERED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_eq(posted.outcome.status, 200);
+        cr_expect_str_eq(posted.snippet, "bbbbbbbbbbbbbbbb");
+        cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS / 2, "the slot is held for too long: %zu", i);
+    }
+}
+
+/* A connection that is dropped in the middle of an answer is not used for the next one. */
+Test(post_faults, a_body_that_was_cut_leaves_nothing_for_the_next_post)
+{
+    begin_with(say_body_without_end, RIG_TIMEOUT_MS);
+    for (int i = 1; i <= 3; i++) {
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+        cr_assert_eq(atomic_load(&receiver.connections), i);
+    }
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}
+
+/* No descriptor left: nobody's fault out there. */
+Test(post_faults, that_are_ours_are_called_local)
+{
+    begin_with(answer_ok, RIG_TIMEOUT_MS);
+    struct rlimit limit;
+    struct posted posted;
+    char url[256];
+    rig_post(&rig, &receiver, "/"); /* the lane's own descriptors are open */
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int next = dup(0);
+    close(next);
+    struct rlimit none = { .rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &none);
+    rig_url(url, "http", "127.0.0.2", receiver.port, "/");
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not(posted.outcome.sent);
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}

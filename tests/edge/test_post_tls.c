@@ -1,0 +1,265 @@
+/* Which certificates are trusted, and what a TLS failure is called. */
+#include "tests/edge/post_rig.h"
+#include "tests/edge/scripted_dns.h"
+#include "tests/edge/tls_receiver.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rig rig;
+static struct tls_receiver receiver;
+
+TestSuite(post_tls, .timeout = 60);
+
+static void begin_with(struct tls_options options, struct lanes_options lanes)
+{
+    tls_receiver_start(&receiver, options);
+    if (lanes.ca_file == NULL)
+        lanes.ca_file = receiver.ca_file;
+    lanes.lane_count = 2;
+    rig_open(&rig, lanes, NULL);
+}
+
+static void end(void)
+{
+    rig_close(&rig);
+    tls_receiver_stop(&receiver);
+}
+
+static struct posted post_to(const char *host, uint16_t port)
+{
+    struct posted posted;
+    char url[256];
+    rig_url(url, "https", host, port, "/");
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    return posted;
+}
+
+static struct posted post(void)
+{
+    return post_to("127.0.0.1", receiver.port);
+}
+
+Test(post_tls, a_certificate_from_the_ca_file_is_trusted)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .ca_file = NULL });
+    for (int i = 0; i < 5; i++) {
+        struct posted posted = post();
+        cr_assert_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+        cr_assert_leq(posted.outcome.connect_ms, posted.outcome.first_byte_ms);
+        cr_assert(posted.outcome.sent && posted.outcome.connected);
+    }
+    cr_assert_eq(atomic_load(&receiver.connections), 1);
+    end();
+}
+
+static void expect_refused(struct tls_options options, const char *ca_file, const char *detail)
+{
+    begin_with(options, (struct lanes_options){ .ca_file = ca_file });
+    struct posted posted = post();
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not(posted.outcome.sent || posted.outcome.connected);
+    cr_expect_not_null(strcasestr(posted.detail, detail), "%s", posted.detail);
+    cr_expect_eq(atomic_load(&receiver.requests), 0);
+    end();
+}
+
+Test(post_tls, a_self_signed_certificate_is_refused)
+{
+    struct tls_receiver other;
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, other.ca_file, "self");
+    tls_receiver_stop(&other);
+}
+
+Test(post_tls, a_certificate_for_another_host_is_refused)
+{
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.2" }, NULL, "not for this host");
+    expect_refused((struct tls_options){ .subject_alt_name = "DNS:hook.example.com" }, NULL, "not for this host");
+}
+
+Test(post_tls, an_expired_certificate_is_refused)
+{
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .expired = true }, NULL, "expired");
+}
+
+Test(post_tls, the_system_does_not_know_the_test_certificate)
+{
+    tls_receiver_start(&receiver, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+    cr_assert_eq(post().outcome.kind, OUTCOME_TLS_VERIFY);
+    end();
+}
+
+Test(post_tls, an_old_protocol_is_refused)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .old_protocol = true }, (struct lanes_options){ .ca_file = NULL });
+    struct posted posted = post();
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not(posted.outcome.sent);
+    end();
+}
+
+static bool greet_in_plain(const struct visit *visit)
+{
+    say(visit, "HTTP/1.1 200 OK\r\n\r\n");
+    return true;
+}
+
+static bool close_at_once(const struct visit *visit)
+{
+    wait_ms(visit, 20);
+    return false;
+}
+
+static bool never_answer(const struct visit *visit)
+{
+    while (wait_ms(visit, 10))
+        ;
+    return false;
+}
+
+static struct posted post_to_plain(script *greet)
+{
+    struct receiver plain;
+    receiver_start(&plain, close_at_once);
+    plain.greet = greet;
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1, .attempt_timeout_ms = greet == never_answer ? RIG_SHORT_MS : RIG_TIMEOUT_MS }, NULL);
+    struct posted posted = post_to("127.0.0.1", plain.port);
+    rig_close(&rig);
+    receiver_stop(&plain);
+    return posted;
+}
+
+Test(post_tls, a_receiver_that_does_not_speak_it_is_a_failure)
+{
+    script *const greets[] = { greet_in_plain, close_at_once };
+    for (size_t i = 0; i < COUNT_OF(greets); i++) {
+        struct posted posted = post_to_plain(greets[i]);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_not(posted.outcome.sent || posted.outcome.connected);
+    }
+}
+
+Test(post_tls, a_handshake_that_hangs_is_a_connect_timeout)
+{
+    struct posted posted = post_to_plain(never_answer);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_TIMEOUT, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not(posted.outcome.sent || posted.outcome.connected);
+}
+
+/* The server says goodbye right behind its answer: libcurl alone would take the connection for a good one. */
+Test(post_tls, a_goodbye_behind_the_answer_costs_no_attempt)
+{
+    int lost = 0;
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true }, (struct lanes_options){ .ca_file = NULL });
+    for (int i = 0; i < 20; i++) {
+        lost += post().outcome.kind != OUTCOME_ANSWERED;
+        usleep(5000); /* the loop does not run meanwhile, so it cannot notice */
+    }
+    cr_assert_eq(lost, 0);
+    cr_assert_eq(atomic_load(&receiver.requests), 20);
+    end();
+}
+
+Test(post_tls, sessions_are_resumed)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true }, (struct lanes_options){ .ca_file = NULL });
+    for (int i = 0; i < 5; i++) {
+        struct posted posted = post();
+        cr_assert_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+        rig_run_ms(&rig, 30); /* the end of the connection arrives */
+    }
+    cr_assert_eq(atomic_load(&receiver.connections), 5);
+    cr_assert_geq(atomic_load(&receiver.resumed), 3);
+    end();
+}
+
+static void script_hook(const char *name, int type, struct dns_answer *answer)
+{
+    answer->count = type == DNS_A && strncmp(name, "hook.", 5) == 0;
+    answer->addresses[0] = "127.0.0.1";
+}
+
+Test(post_tls, the_certificate_is_for_the_name_not_the_address)
+{
+    struct dns_server dns;
+    dns_start(&dns, script_hook);
+    tls_receiver_start(&receiver, (struct tls_options){ .subject_alt_name = "DNS:hook.example.com", .close_each = true });
+    rig_open(&rig, (struct lanes_options){ .ca_file = receiver.ca_file }, dns.address);
+    cr_expect_eq(post_to("hook.example.com", receiver.port).outcome.status, 200);
+    cr_expect_eq(post_to("hook.example.org", receiver.port).outcome.kind, OUTCOME_TLS_VERIFY);
+    end();
+    dns_stop(&dns);
+}
+
+Test(post_tls, a_client_certificate_is_shown_when_there_is_one)
+{
+    struct tls_options asks = { .subject_alt_name = "IP:127.0.0.1", .wants_certificate = true };
+    struct tls_receiver own;
+    tls_receiver_start(&own, (struct tls_options){ .subject_alt_name = "DNS:jobhook.example.com" });
+    begin_with(asks, (struct lanes_options){ .client_cert = own.ca_file, .client_key = own.key_file });
+    struct posted posted = post();
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(atomic_load(&receiver.with_certificate), 1);
+    end();
+    begin_with(asks, (struct lanes_options){ .ca_file = NULL });
+    posted = post();
+    cr_expect_neq(posted.outcome.kind, OUTCOME_ANSWERED);
+    end();
+    tls_receiver_stop(&own);
+}
+
+Test(post_tls, a_client_certificate_that_is_gone_is_our_fault)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" },
+               (struct lanes_options){ .client_cert = "/nonexistent/cert", .client_key = "/nonexistent/key" });
+    struct posted posted = post();
+    cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
+    end();
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[8192];
+    FILE *source = fopen(from, "r"), *target = fopen(to, "w");
+    cr_assert(source != NULL && target != NULL);
+    size_t count = fread(bytes, 1, sizeof(bytes), source);
+    cr_assert_eq(fwrite(bytes, 1, count, target), count);
+    fclose(source);
+    fclose(target);
+}
+
+Test(post_tls, the_ca_file_is_read_again_when_it_changes)
+{
+    struct tls_receiver other;
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .ca_file = other.ca_file, .idle_ms = 400 });
+    cr_assert_eq(post().outcome.kind, OUTCOME_TLS_VERIFY);
+    copy_file(receiver.ca_file, other.ca_file);
+    rig_run_ms(&rig, 300);
+    struct posted posted = post();
+    cr_assert_eq(posted.outcome.status, 200, "%s", posted.detail);
+    FILE *broken = fopen(other.ca_file, "w");
+    fputs("not a certificate\n", broken);
+    fclose(broken);
+    rig_run_ms(&rig, 800); /* the kept connection is gone, too */
+    cr_assert_eq(post().outcome.status, 200, "the old certificates are gone");
+    end();
+    tls_receiver_stop(&other);
+}
+
+Test(post_tls, a_ca_file_that_cannot_be_used_is_told_at_the_start)
+{
+    uv_loop_t loop;
+    struct guard guard = { .allow_http = true };
+    uv_loop_init(&loop);
+    struct lanes_options options = { .guard = &guard, .attempt_timeout_ms = 1000, .ca_file = "/nonexistent/ca.crt" };
+    cr_assert_null(lanes_create(&loop, &options));
+    options.ca_file = "/dev/null";
+    cr_assert_null(lanes_create(&loop, &options));
+    cr_assert_eq(uv_loop_close(&loop), 0);
+}

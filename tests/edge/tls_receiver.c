@@ -1,0 +1,169 @@
+#include "tests/edge/tls_receiver.h"
+
+#include "consumer/base/check.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { POLL_MS = 10, DAY_S = 24 * 3600 };
+
+static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options)
+{
+    X509 *certificate = X509_new();
+    X509V3_CTX context;
+    X509_set_version(certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -10 * DAY_S);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), options->expired ? -DAY_S : DAY_S);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
+    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+    X509_set_pubkey(certificate, key);
+    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, options->subject_alt_name);
+    assert(names != NULL && X509_add_ext(certificate, names, -1) == 1);
+    X509_EXTENSION_free(names);
+    assert(X509_sign(certificate, key, EVP_sha256()) > 0);
+    return certificate;
+}
+
+static FILE *create_file(char path[64])
+{
+    snprintf(path, 64, "/tmp/tls_receiver.XXXXXX");
+    int fd = mkstemp(path);
+    assert(fd >= 0);
+    return fdopen(fd, "w");
+}
+
+static void write_files(struct tls_receiver *receiver, X509 *certificate, EVP_PKEY *key)
+{
+    FILE *file = create_file(receiver->ca_file);
+    PEM_write_X509(file, certificate);
+    fclose(file);
+    file = create_file(receiver->key_file);
+    PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
+    fclose(file);
+}
+
+static int accept_any(int verified, X509_STORE_CTX *store)
+{
+    (void)verified;
+    (void)store;
+    return 1;
+}
+
+static SSL_CTX *make_context(struct tls_receiver *receiver)
+{
+    const struct tls_options *options = &receiver->options;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = make_certificate(key, options);
+    SSL_CTX_use_certificate(context, certificate);
+    SSL_CTX_use_PrivateKey(context, key);
+    SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4);
+    if (options->old_protocol) {
+        SSL_CTX_set_security_level(context, 0);
+        SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
+    }
+    if (options->wants_certificate)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
+    write_files(receiver, certificate, key);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return context;
+}
+
+static bool wait_readable(const struct tls_receiver *receiver, int fd)
+{
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
+    while (poll(&ready, 1, POLL_MS) == 0)
+        if (atomic_load(&receiver->stopping))
+            return false;
+    return true;
+}
+
+/* One request whose head and body come within one read or two; small ones do. */
+static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
+{
+    char bytes[16384];
+    size_t have = 0;
+    while (SSL_pending(ssl) > 0 || wait_readable(receiver, fd)) {
+        int count = SSL_read(ssl, bytes + have, (int)(sizeof(bytes) - 1 - have));
+        if (count <= 0)
+            return false;
+        have += (size_t)count;
+        bytes[have] = '\0';
+        const char *end = strstr(bytes, "\r\n\r\n"), *length = strcasestr(bytes, "content-length:");
+        if (end != NULL && length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))
+            return true;
+    }
+    return false;
+}
+
+static void serve(struct tls_receiver *receiver, int fd)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    SSL *ssl = SSL_new(receiver->context);
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1) {
+        X509 *certificate = SSL_get1_peer_certificate(ssl);
+        atomic_fetch_add(&receiver->with_certificate, certificate != NULL);
+        atomic_fetch_add(&receiver->resumed, SSL_session_reused(ssl));
+        X509_free(certificate);
+        while (read_request(receiver, ssl, fd)) {
+            atomic_fetch_add(&receiver->requests, 1);
+            if (SSL_write(ssl, answer, sizeof(answer) - 1) <= 0 || receiver->options.close_each)
+                break;
+        }
+        SSL_shutdown(ssl);
+    }
+    SSL_free(ssl);
+    close(fd);
+}
+
+static void *accept_all(void *context)
+{
+    struct tls_receiver *receiver = context;
+    while (wait_readable(receiver, receiver->listener)) {
+        int fd = accept(receiver->listener, NULL, NULL);
+        if (fd < 0)
+            continue;
+        atomic_fetch_add(&receiver->connections, 1);
+        serve(receiver, fd);
+    }
+    return NULL;
+}
+
+void tls_receiver_start(struct tls_receiver *receiver, struct tls_options options)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof(address);
+    memset(receiver, 0, sizeof(*receiver));
+    signal(SIGPIPE, SIG_IGN);
+    receiver->options = options;
+    receiver->context = make_context(receiver);
+    receiver->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(bind(receiver->listener, (struct sockaddr *)&address, length) == 0 && listen(receiver->listener, 64) == 0);
+    getsockname(receiver->listener, (struct sockaddr *)&address, &length);
+    receiver->port = ntohs(address.sin_port);
+    pthread_create(&receiver->thread, NULL, accept_all, receiver);
+}
+
+void tls_receiver_stop(struct tls_receiver *receiver)
+{
+    atomic_store(&receiver->stopping, true);
+    pthread_join(receiver->thread, NULL);
+    close(receiver->listener);
+    SSL_CTX_free(receiver->context);
+    unlink(receiver->ca_file);
+    unlink(receiver->key_file);
+}

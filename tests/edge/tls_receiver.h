@@ -1,0 +1,33 @@
+/* A TLS receiver on a free port of 127.0.0.1, with certificates made on the spot. One thread, one connection at a time. */
+#ifndef JOBHOOK_TESTS_EDGE_TLS_RECEIVER_H
+#define JOBHOOK_TESTS_EDGE_TLS_RECEIVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tls_options {
+    const char *subject_alt_name; /* "IP:127.0.0.1", "DNS:hook.example.com" */
+    bool expired;
+    bool old_protocol;      /* TLS 1.1 at most */
+    bool close_each;        /* a connection per request */
+    bool wants_certificate; /* of the client */
+};
+
+struct tls_receiver {
+    struct tls_options options;
+    char ca_file[64]; /* the certificate, as PEM */
+    char key_file[64];
+    uint16_t port;
+    int listener;
+    void *context; /* SSL_CTX */
+    atomic_int connections, requests, resumed, with_certificate;
+    atomic_bool stopping;
+    pthread_t thread;
+};
+
+void tls_receiver_start(struct tls_receiver *receiver, struct tls_options options);
+void tls_receiver_stop(struct tls_receiver *receiver); /* removes the files */
+
+#endif
