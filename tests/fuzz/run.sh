@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# run.sh [SECONDS [NAME...]]: builds the fuzz targets with clang and its sanitizers, and runs each, or those named, for that long (default 10 s).
+# What they find out stays in .build/fuzz/corpus, input that breaks one in .build/fuzz/crashes; the exit status is 1 when there was any.
+set -euo pipefail
+shopt -s nullglob
+cd "$(dirname "$0")/../.."
+seconds=${1:-10}
+[ $# -eq 0 ] || shift
+names=("$@")
+[ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record answer)
+
+signature="delivery/signature.c delivery/signature_keys.c delivery/verifier.c"
+base=$(echo consumer/base/*.c)
+declare -A sources=(
+    [event]="delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/request.c $signature consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
+    [guard]="delivery/guard.c delivery/guard_address.c consumer/base/text.c consumer/base/memory.c"
+    [retry]="delivery/retry.c consumer/base/text.c consumer/base/memory.c"
+    [signature]="$signature consumer/commands/signed_message.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
+    [envelope]="consumer/envelope.c delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/verdict.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
+    [settings]="consumer/settings.c consumer/settings_table.c consumer/settings_parse.c consumer/settings_check.c consumer/settings_kafka.c consumer/content.c dedupe/redis_address.c delivery/guard.c delivery/guard_address.c delivery/retry.c $signature $base"
+    [retry_after]="delivery/retry_after.c consumer/base/text.c consumer/base/memory.c"
+    [redis_address]="dedupe/redis_address.c consumer/base/text.c consumer/base/memory.c"
+    [redis_reply]="dedupe/redis_reply.c dedupe/redis_judge.c dedupe/claims.c dedupe/record.c $base"
+    [record]="dedupe/record.c consumer/base/text.c consumer/base/memory.c"
+    [answer]="delivery/post_outcome.c delivery/post_tls.c delivery/retry_after.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
+)
+declare -A libraries=(
+    [event]="yajl libcrypto" [guard]="libcurl" [retry]="" [signature]="libcrypto" [envelope]="yajl" [settings]="libcurl libcrypto"
+    [retry_after]="" [redis_address]="" [redis_reply]="hiredis" [record]="" [answer]="libcurl libuv openssl"
+)
+
+build=.build/fuzz
+failed=0
+for name in "${names[@]}"; do
+    mkdir -p "$build/corpus/$name" "$build/crashes"
+    flags=()
+    [ -z "${libraries[$name]}" ] || read -ra flags <<<"$(pkg-config --cflags --libs ${libraries[$name]})"
+    # shellcheck disable=SC2086
+    clang -std=c11 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+        -o "$build/fuzz_$name" "tests/fuzz/fuzz_$name.c" ${sources[$name]} "${flags[@]}"
+    echo "fuzz_$name, $seconds s"
+    "$build/fuzz_$name" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 -verbosity=0 \
+        -dict="tests/fuzz/$name.dict" -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" "tests/fuzz/seeds/$name" || failed=1
+done
+exit $failed
