@@ -1,0 +1,132 @@
+"""jobhook sign, verify and secret as an operator meets them. They need no Kafka and no Redis."""
+import os
+import subprocess
+import time
+
+import pytest
+
+import harness
+
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PAIR = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+BODY = b'{"test": 2432232314}'
+ID, AT = "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330"
+HMAC = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+ED25519 = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+HEADERS = f"webhook-id: {ID}\nwebhook-timestamp: {AT}\nwebhook-signature: "
+
+
+def run(*arguments, content=b"", **settings):
+    result = subprocess.run([harness.BINARY, *arguments], env={"PATH": "/usr/bin:/bin", **settings}, input=content, capture_output=True, timeout=60)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+@pytest.fixture
+def key_file(folder):
+    path = os.path.join(folder, "keys")
+    with open(path, "w") as file:
+        file.write(KEY + "\n")
+    return path
+
+
+@pytest.mark.parametrize("keys, signature", [(KEY, HMAC), (PAIR, ED25519), (f"{PAIR} {KEY}", f"{ED25519} {HMAC}")])
+def test_sign_prints_the_headers_of_the_published_vectors(keys, signature):
+    assert run("sign", "--id", ID, "--timestamp", AT, content=BODY, JOBHOOK_SIGNING_KEYS=keys) == (0, HEADERS + signature + "\n", "")
+
+
+def test_sign_takes_keys_from_a_file_and_the_time_from_the_clock(key_file):
+    assert run("sign", "--id", ID, "--timestamp", AT, "--key-file", key_file, content=BODY) == (0, HEADERS + HMAC + "\n", "")
+    status, output, _ = run("sign", "--id", "t", "--key-file", key_file, content=BODY)
+    assert status == 0 and abs(int(output.splitlines()[1].split(": ")[1]) - time.time()) < 30
+    assert run("verify", "--key-file", key_file, content=(output + "\n").encode() + BODY)[0] == 0
+
+
+def test_a_body_may_hold_any_byte(key_file):
+    body = bytes(range(256)) * 1000
+    output = run("sign", "--id", "t", "--key-file", key_file, content=body)[1]
+    assert run("verify", "--key-file", key_file, content=(output + "\n").encode() + body)[0] == 0
+    assert run("verify", "--key-file", key_file, content=(output + "\n").encode() + body[:-1])[0] == 1
+
+
+def test_each_receivers_secret_needs_the_receiver():
+    settings = {"JOBHOOK_SIGNING_KEYS": KEY, "JOBHOOK_SIGNING_SCOPE": "origin"}
+    own = "whsec_y6UuWGmW/GLD56undQfgOsyb4SLvhZWvwsyO3gcuj/s="
+    assert run("secret", "https://Hooks.Example.com:443/in?x", **settings) == (0, own + "\n", "")
+    status, _, errors = run("sign", "--id", "t", content=BODY, **settings)
+    assert status == 1 and "--url" in errors
+    output = run("sign", "--id", "t", "--url", "https://hooks.example.com/other", content=BODY, **settings)[1]
+    request = (output + "\n").encode() + BODY
+    assert run("verify", "--url", "https://hooks.example.com/", content=request, **settings)[0] == 0
+    assert run("verify", "--url", "https://hooks.example.org/", content=request, **settings)[0] == 1
+    assert run("verify", content=request, **settings)[0] == 1
+    for url in ("ftp://hooks.example.com", "hooks.example.com", "https://user@hooks.example.com", "http://localhost/"):
+        status, output, errors = run("secret", url, **settings)
+        assert (status, output) == (1, "") and url in errors
+
+
+def test_secret_shows_what_a_receiver_needs_and_no_more():
+    settings = {"JOBHOOK_SIGNING_KEYS": f"{PAIR} {KEY}"}
+    status, output, errors = run("secret", "https://a.example.com/", **settings)
+    assert (status, output) == (0, KEY + "\n") and "every receiver has this secret" in errors
+    assert run("secret", "https://a.example.com/", "--public", **settings) == (0, PUBLIC + "\n", "")
+    assert run("secret", "--public", "https://a.example.com/", JOBHOOK_SIGNING_KEYS=KEY)[:2] == (1, "")
+    assert run("secret", "https://a.example.com/", JOBHOOK_SIGNING_KEYS=PAIR)[:2] == (1, "")
+
+
+def test_verify_says_why_not(key_file, folder):
+    old = (HEADERS + HMAC + "\n\n").encode() + BODY
+    cases = {"too old": (old, []), "no signature matches": (old + b" ", ["--tolerance", "any"]), "is missing": (b"webhook-id: x\n\n", []),
+             "no empty line": (b"webhook-id: x", []), "stands there twice": (b"webhook-id: x\nwebhook-id: x\n\n", [])}
+    for sentence, (content, more) in cases.items():
+        status, output, errors = run("verify", "--key-file", key_file, *more, content=content)
+        assert (status, output) == (1, "") and sentence in errors
+    assert run("verify", "--key-file", key_file, "--tolerance", "any", content=old)[0] == 0
+    assert run("verify", "--key-file", key_file, "--tolerance", str(int(time.time())), content=old)[0] == 0
+    for content in (PAIR, "", "whsec_x"):
+        path = os.path.join(folder, "other")
+        with open(path, "w") as file:
+            file.write(content)
+        assert run("verify", "--key-file", path, content=old)[0] == 1
+    assert run("verify", "--key-file", os.path.join(folder, "absent"), content=old)[0] == 1
+
+
+def test_verify_takes_headers_one_by_one_and_files(key_file, folder):
+    body, request = os.path.join(folder, "body"), os.path.join(folder, "request")
+    with open(body, "wb") as file:
+        file.write(BODY)
+    with open(request, "wb") as file:
+        file.write(b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n" + (HEADERS + HMAC).replace("\n", "\r\n").encode() + b"\r\n\r\n" + BODY + b"\n")
+    headers = [part for line in (HEADERS + HMAC).splitlines() for part in ("--header", line)]
+    common = ["verify", "--key-file", key_file, "--tolerance", "any"]
+    assert run(*common, request)[0] == 0
+    assert run(*common, *headers, "--body", body)[0] == 0
+    assert run(*common, *headers, content=BODY)[0] == 0
+    assert run(*common, *headers, content=BODY + b"\n")[0] == 1
+    assert run(*common, *headers[:-2], content=BODY)[0] == 1
+
+
+@pytest.mark.parametrize("arguments", [
+    ["sign"], ["sign", "--id"], ["sign", "--id", "t", "extra"], ["sign", "--id", "t", "--timestamp", "now"], ["sign", "--id", "t", "--nonsense"],
+    ["sign", "--id", "t", "--url", "https://a.example.com", "--key-file", "x"], ["verify", "--tolerance", "soon"], ["verify", "--header", "nonsense"],
+    ["verify", "a", "b"], ["verify", "--body", "x"], ["verify", "--body", "x", "--header", "a: b", "c"], ["verify", "--url", "u", "--key-file", "k"],
+    ["secret"], ["secret", "a", "b"], ["secret", "--nonsense", "https://a.example.com"]])  # fmt: skip
+def test_wrong_usage_is_told_and_exits_with_2(arguments):
+    status, output, errors = run(*arguments, JOBHOOK_SIGNING_KEYS=KEY)
+    assert (status, output) == (2, "") and "usage: jobhook " + arguments[0] in errors
+
+
+@pytest.mark.parametrize("command", ["sign", "verify", "secret"])
+def test_help_has_examples(command):
+    for arguments in ((command, "--help"), ("help", command)):
+        status, output, errors = run(*arguments)
+        assert (status, errors) == (0, "") and "usage: jobhook " + command in output and "examples:\n" in output
+
+
+def test_no_key_and_bad_keys_are_told_without_showing_them():
+    for command in (["sign", "--id", "t"], ["verify"], ["secret", "https://a.example.com/"]):
+        status, output, errors = run(*command)
+        assert (status, output) == (1, "") and "JOBHOOK_SIGNING_KEYS" in errors
+        status, output, errors = run(*command, JOBHOOK_SIGNING_KEYS="whsec_aHVzaGh1c2g=")
+        assert (status, output) == (1, "") and "JOBHOOK_SIGNING_KEYS=***" in errors and "aHVzaGh1c2g" not in errors
+    assert run("sign", "--id", "a.b", JOBHOOK_SIGNING_KEYS=KEY)[0] == 1
