@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# run.sh [rules|unit|flow|edge|system|fuzz]...: installs what is missing, builds, and runs the tests, or only those of the kinds named.
+# Each failing test's output is kept under .build/logs/. The last line is "N passed, N failed"; the exit status is 1 when any failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+logs=$root/.build/logs
+passed=0
+failed=0
+
+kinds=("$@")
+[ $# -gt 0 ] || kinds=(rules unit flow edge fuzz system)
+for kind in "${kinds[@]}"; do
+    case $kind in
+        rules|unit|flow|edge|system|fuzz) ;;
+        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz]..." >&2; exit 2 ;;
+    esac
+done
+
+wants() { # wants KIND...: is one of them asked for?
+    local kind
+    for kind in "$@"; do
+        case " ${kinds[*]} " in *" $kind "*) return 0 ;; esac
+    done
+    return 1
+}
+
+count() { # count NAME PASSED FAILED LOG [SECONDS]: adds up, says so, and shows the end of a failure's log
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    printf '%-44s %5d passed %3d failed  %4s s\n' "$1" "$2" "$3" "${5:-}"
+    [ "$3" -eq 0 ] || { grep -aE '^\[----\]|\[FAIL\]|CRASH|ERROR:|Sanitizer|^E  |^FAILED|^ERROR|error:|logs of' "$4" | head -60 || true; echo "  full output: ${4#"$root"/}"; }
+}
+
+build() { # build PRESET [cmake options...]: one test by itself: it builds without a warning
+    local preset=$1 log=$logs/build-$1.log start=$SECONDS
+    shift
+    if cmake --preset "$preset" -DJOBHOOK_TESTS=ON -DJOBHOOK_WERROR=ON "$@" >"$log" 2>&1 && cmake --build ".build/$preset" >>"$log" 2>&1; then
+        count "build $preset" 1 0 "$log" $((SECONDS - start))
+    else
+        count "build $preset" 0 1 "$log" $((SECONDS - start))
+        return 1
+    fi
+}
+
+run_program() { # run_program PROGRAM LOG JOBS: sets tested and bad; a program that crashes, hangs or runs nothing has failed
+    local rc=0 ok
+    timeout -k 10 300 "$1" --color=never --jobs="$3" </dev/null >"$2" 2>&1 || rc=$?
+    tested=$(sed -n 's/.*Synthesis: Tested: *\([0-9]*\).*/\1/p' "$2" | tail -1)
+    ok=$(sed -n 's/.*Synthesis:.*Passing: *\([0-9]*\).*/\1/p' "$2" | tail -1)
+    if [ -z "$tested" ] || [ "$tested" -eq 0 ]; then
+        echo "exit status $rc, no tests counted: error: crashed, hung or empty" >>"$2"
+        tested=1 ok=0
+    elif [ "$rc" -ne 0 ] && [ "$tested" -eq "$ok" ]; then
+        echo "error: all tests passed, but the program ended with $rc" >>"$2"
+        ok=$((ok - 1))
+    fi
+    bad=$((tested - ok))
+}
+
+# What fails is run once more, alone: on a machine that is shared a test may be starved of time. It counts by its second run, and is named.
+criterion() { # criterion KIND PRESET [NAME]: every program of that kind, or that one
+    local program name log start tested bad first
+    for program in .build/"$2"/tests/"$1"_test_${3:-*}; do
+        [ -x "$program" ] && [ -f "$program" ] || continue
+        name=$1/$(basename "$program" | sed "s/^$1_test_//")
+        log=$logs/${name/\//-}-$2.log
+        start=$SECONDS
+        run_program "$program" "$log" 2
+        if [ "$bad" -gt 0 ]; then
+            first=$bad
+            mv "$log" "$log.first"
+            run_program "$program" "$log" 1
+            echo "  unsteady: $name had $first failed at first (${log#"$root"/}.first)"
+        fi
+        count "$name ($2)" $((tested - bad)) "$bad" "$log" $((SECONDS - start))
+    done
+}
+
+run_pytest() { # run_pytest KIND LOG [OPTIONS...]: sets tests, bad and skipped
+    local kind=$1 log=$2 xml=${2%.log}.xml rc=0
+    rm -f "$xml"
+    # Debian's Python, because its packages are Debian's.
+    PYTHONDONTWRITEBYTECODE=1 timeout -k 10 1500 /usr/bin/python3 -m pytest -o cache_dir="$root/.build/pytest/$kind" -q --tb=short --durations=10 \
+        --junitxml="$xml" "${@:3}" tests/"$kind"/test_*.py </dev/null >"$log" 2>&1 || rc=$?
+    # shellcheck disable=SC2046
+    set -- $(sed -n 's/.*<testsuite [^>]*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)".*/\1 \2 \3 \4/p' "$xml" 2>/dev/null)
+    bad=$((${1:-0} + ${2:-0})) skipped=${3:-0} tests=${4:-0}
+    if [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+}
+
+python() { # python KIND [OPTIONS...]: the pytest files of tests/KIND
+    local log=$logs/$1-pytest.log start=$SECONDS tests bad skipped good first
+    compgen -G "tests/$1/test_*.py" >/dev/null || return 0
+    rm -rf ".build/pytest/$1"
+    run_pytest "$1" "$log" "${@:2}"
+    good=$((tests - skipped - bad))
+    if [ "$bad" -gt 0 ] && [ "$good" -gt 0 ]; then
+        first=$bad
+        mv "$log" "$log.first"
+        grep -a '^FAILED\|^ERROR' "$log.first" | sed 's/^/  unsteady: /' | cut -c1-160
+        run_pytest "$1" "$log" --last-failed
+        [ "$bad" -gt "$first" ] || good=$((good + first - bad))
+    fi
+    count "$1 (pytest)" $((good > 0 ? good : 0)) "$bad" "$log" $((SECONDS - start))
+    [ "$skipped" -eq 0 ] || grep -a '^SKIPPED' "$log" || echo "  $skipped skipped"
+}
+
+shell() { # shell NAME COMMAND...: one test that is a script
+    local name=$1 log=$logs/${1//[\/ ]/-}.log start=$SECONDS
+    shift
+    if timeout -k 10 600 "$@" </dev/null >"$log" 2>&1; then count "$name" 1 0 "$log" $((SECONDS - start)); else count "$name" 0 1 "$log" $((SECONDS - start)); fi
+}
+
+redis_server_on_path() { # redis-tools has the server's program under another name
+    command -v redis-server >/dev/null && return
+    mkdir -p .build/bin
+    ln -sf "$(command -v redis-check-rdb)" .build/bin/redis-server
+    export PATH=$root/.build/bin:$PATH
+}
+
+mkdir -p "$logs"
+deploy/install.sh test
+redis_server_on_path
+export LC_ALL=C.UTF-8
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+built=yes
+if wants rules; then build clang || true; fi
+if wants unit flow edge system; then build asan || built=no; fi # its jobhook has places to crash at, for the system tests
+if wants rules unit flow edge system; then build release || built=no; fi
+if wants rules; then python rules; fi
+for kind in unit flow edge; do
+    wants $kind && [ $built = yes ] || continue
+    if [ $kind = flow ]; then # hours of simulated load: with sanitizers only the one about the order of effects
+        criterion flow release
+        criterion flow asan world
+        criterion flow asan crashes
+    else
+        criterion $kind asan
+    fi
+    python $kind
+done
+if wants flow; then shell "flow/model (spin)" tests/flow/model/run.sh; fi
+if wants edge; then # the only threads of ours; see tests/system/threads.c
+    shell "threads (tsan)" sh -c 'cmake --preset tsan -DJOBHOOK_TESTS=ON && cmake --build .build/tsan --target threads && .build/tsan/tests/threads'
+fi
+if wants fuzz && [ -x tests/fuzz/run.sh ] && command -v clang >/dev/null; then shell "fuzz, 5 s each" tests/fuzz/run.sh 5; fi
+if wants system && [ $built = yes ]; then python system -n 3; fi # they wait more than they work
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
