@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define TO(role) (1u << (role))
-#define TO_ALL   (TO(KAFKA_CONSUMER) | TO(KAFKA_PRODUCER) | TO(KAFKA_ADMIN))
+#define TO_ALL   (TO(KAFKA_CONSUMER) | TO(KAFKA_READER) | TO(KAFKA_PRODUCER) | TO(KAFKA_ADMIN))
+#define TO_READ  (TO(KAFKA_CONSUMER) | TO(KAFKA_READER))
 
 static const struct property {
     unsigned roles;
@@ -18,24 +19,30 @@ static const struct property {
 } properties[] = {
     { TO_ALL, "client.id", "jobhook", false },
     { TO_ALL, "socket.nagle.disable", "true", false },
-    { TO(KAFKA_CONSUMER), "allow.auto.create.topics", "false", false },
+    { TO_READ, "allow.auto.create.topics", "false", false },
 
     /* Stored offsets are committed in the background; the ledger alone decides what is stored. */
     { TO(KAFKA_CONSUMER), "enable.auto.commit", "true", false },
     { TO(KAFKA_CONSUMER), "auto.commit.interval.ms", "1000", false },
-    { TO(KAFKA_CONSUMER), "enable.auto.offset.store", "false", false },
+    { TO_READ, "enable.auto.offset.store", "false", false },
     /* The default, latest, would silently lose the events published before the first start. */
-    { TO(KAFKA_CONSUMER), "auto.offset.reset", "earliest", false },
-    { TO(KAFKA_CONSUMER), "isolation.level", "read_committed", false },
+    { TO_READ, "auto.offset.reset", "earliest", false },
+    { TO_READ, "isolation.level", "read_committed", false },
     /* Range: the same partition of all topics in one copy. Eager: cooperative loses assignments before 2.10. */
     { TO(KAFKA_CONSUMER), "partition.assignment.strategy", "range", false },
     { TO(KAFKA_CONSUMER), "session.timeout.ms", "15000", false },
     { TO(KAFKA_CONSUMER), "heartbeat.interval.ms", "1000", false },
     /* The position at the end finishes trailing transaction markers and compacted tails. */
-    { TO(KAFKA_CONSUMER), "enable.partition.eof", "true", false },
+    { TO_READ, "enable.partition.eof", "true", false },
     { TO(KAFKA_CONSUMER), "topic.metadata.refresh.interval.ms", "10000", false },
     /* A partition whose queue was found full rests that long; the default is a whole second. */
-    { TO(KAFKA_CONSUMER), "fetch.queue.backoff.ms", "10", true },
+    { TO_READ, "fetch.queue.backoff.ms", "10", true },
+
+    { TO(KAFKA_READER), "enable.auto.commit", "false", false },
+    /* The end should be seen soon; and a partition whose queue is full rests for a second with 2.0.2, so the bytes alone bound it. */
+    { TO(KAFKA_READER), "fetch.wait.max.ms", "50", false },
+    { TO(KAFKA_READER), "queued.min.messages", "1000000", false },
+    { TO(KAFKA_READER), "queued.max.messages.kbytes", "4096", false },
 
     { TO(KAFKA_PRODUCER), "acks", "all", false },
     /* Claims absorb a doubled record; idempotence has fatal errors in 2.0.2. */
@@ -125,6 +132,7 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char
 static bool set_own(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role, char *problem, size_t size)
 {
     char bytes[32];
+    bool is_reading = TO(role) & TO_READ;
     for (size_t i = 0; i < COUNT_OF(properties); i++) {
         const struct property *property = &properties[i];
         if (!(property->roles & TO(role)))
@@ -134,11 +142,11 @@ static bool set_own(rd_kafka_conf_t *conf, const struct settings *settings, enum
     }
     if (settings->kafka_brokers != NULL && !set(conf, "bootstrap.servers", settings->kafka_brokers, problem, size))
         return false;
-    if (role == KAFKA_CONSUMER && !set(conf, "group.id", settings->group, problem, size))
+    if (is_reading && !set(conf, "group.id", settings->group, problem, size))
         return false;
     /* What a consumer may be handed in one piece: librdkafka raises its fetch limits to it. */
     snprintf(bytes, sizeof bytes, "%" PRIu64, settings->max_event_bytes + KAFKA_RECORD_EXTRA_BYTES);
-    return role != KAFKA_CONSUMER || set(conf, "message.max.bytes", bytes, problem, size);
+    return !is_reading || set(conf, "message.max.bytes", bytes, problem, size);
 }
 
 /* session.timeout.ms is KAFKA_SESSION_TIMEOUT_MS. */

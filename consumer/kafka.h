@@ -13,6 +13,7 @@ struct rd_kafka_conf_s;
 
 enum kafka_role {
     KAFKA_CONSUMER,
+    KAFKA_READER, /* reads without joining the group or committing anything */
     KAFKA_PRODUCER,
     KAFKA_ADMIN, /* for a handle of type producer that only runs admin requests */
 };
