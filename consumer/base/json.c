@@ -14,13 +14,13 @@ static void begin(struct json *json, const char *name)
     text_append_string(json->text, "\":");
 }
 
-static void open(struct json *json, char bracket)
+static void begin_inside(struct json *json, char bracket)
 {
     text_append_char(json->text, bracket);
     json->comma = false;
 }
 
-static void close(struct json *json, char bracket)
+static void end_inside(struct json *json, char bracket)
 {
     text_append_char(json->text, bracket);
     json->comma = true;
@@ -29,12 +29,12 @@ static void close(struct json *json, char bracket)
 void json_open(struct json *json, struct text *text)
 {
     json->text = text;
-    open(json, '{');
+    begin_inside(json, '{');
 }
 
 void json_close(struct json *json)
 {
-    close(json, '}');
+    end_inside(json, '}');
 }
 
 void json_string(struct json *json, const char *name, struct slice value)
@@ -85,21 +85,21 @@ void json_raw(struct json *json, const char *name, struct slice value)
 void json_open_object(struct json *json, const char *name)
 {
     begin(json, name);
-    open(json, '{');
+    begin_inside(json, '{');
 }
 
 void json_close_object(struct json *json)
 {
-    close(json, '}');
+    end_inside(json, '}');
 }
 
 void json_open_array(struct json *json, const char *name)
 {
     begin(json, name);
-    open(json, '[');
+    begin_inside(json, '[');
 }
 
 void json_close_array(struct json *json)
 {
-    close(json, ']');
+    end_inside(json, ']');
 }
