@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # install.sh [--list] [build|run|demo|test|ci]...: installs the Debian packages that a purpose needs (Debian 12 and 13). With everything
-# there it does nothing, at once. No service is installed or started: Redis comes from redis-tools, whose program is the server too.
+# there it does nothing, at once. No service is started: Redis comes from redis-tools, whose program is the server too, and what would start one
+# (nginx, for the tests) is kept from it.
 set -euo pipefail
 
 # a|b: the first that this Debian knows; any of them counts as installed. bin/x is no package: a program x that came some other way counts.
@@ -10,7 +11,7 @@ run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14
     'libmicrohttpd12t64|libmicrohttpd12' 'libssl3t64|libssl3' ca-certificates)
 demo=("${build[@]}" redis-tools python3)
 test=("${demo[@]}" git ca-certificates libcriterion-dev python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-confluent-kafka
-    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang 'libclang-rt-19-dev|libclang-rt-14-dev' clang-format valgrind wrk)
+    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2)
 ci=("${test[@]}" debootstrap)
 
 declare -A there=()
@@ -64,7 +65,9 @@ command -v apt-get >/dev/null || { echo "install.sh: needs Debian's apt; please 
 echo "install.sh: packages missing for $*: ${missing[*]}"
 as_root apt-get -qq update
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d # Debian's own way to say that a package may start nothing; one that is there already stays
+if [ -e $policy ]; then policy=; else as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"; fi
+trap 'rm -f "$log"; [ -z "$policy" ] || as_root rm -f "$policy"' EXIT
 names=()
 for choice in "${missing[@]}"; do names+=("$(pick "$choice")"); done
 echo "install.sh: installing ${names[*]}"

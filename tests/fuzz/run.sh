@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# run.sh [SECONDS [NAME...]]: builds the fuzz targets with clang and its sanitizers, and runs each, or those named, for that long (default 10 s).
+# run.sh [SECONDS|RUNSx [NAME...]]: builds the fuzz targets with clang and its sanitizers, and runs each, or those named, for that long (default
+# 10 s) or that often (10000000x: ten million executions).
 # What they find out stays in .build/fuzz/corpus, input that breaks one in .build/fuzz/crashes; the exit status is 1 when there was any.
 set -euo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/../.."
-seconds=${1:-10}
+case ${1:-10} in
+    *x) limit=-runs=${1%x} ;;
+    *) limit=-max_total_time=${1:-10} ;;
+esac
 [ $# -eq 0 ] || shift
 names=("$@")
 [ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record answer)
@@ -38,8 +42,8 @@ for name in "${names[@]}"; do
     # shellcheck disable=SC2086
     clang -std=c11 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
         -o "$build/fuzz_$name" "tests/fuzz/fuzz_$name.c" ${sources[$name]} "${flags[@]}"
-    echo "fuzz_$name, $seconds s"
-    "$build/fuzz_$name" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 -verbosity=0 \
+    echo "fuzz_$name, $limit"
+    "$build/fuzz_$name" "$limit" -timeout=5 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 -verbosity=0 \
         -dict="tests/fuzz/$name.dict" -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" "tests/fuzz/seeds/$name" || failed=1
 done
 exit $failed
