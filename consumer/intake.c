@@ -188,7 +188,7 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
     rd_kafka_assign(intake->consumer, list);
     gauge_set(intake->options.joined, 1);
     gauge_set(&intake->options.stats->partitions_assigned, list->cnt);
-    log_info("partitions assigned", LOG_I("count", list->cnt));
+    log_info("partitions assigned", LOG_I("worker", intake->options.worker), LOG_I("count", list->cnt));
 }
 
 static void unassign(struct intake *intake)
@@ -210,7 +210,7 @@ static void unassign(struct intake *intake)
         partitions_orphan(&intake->partitions, container_of(link, struct partition, link));
     rd_kafka_assign(intake->consumer, NULL);
     gauge_set(&intake->options.stats->partitions_assigned, 0);
-    log_info("partitions revoked", LOG_I("count", count));
+    log_info("partitions revoked", LOG_I("worker", intake->options.worker), LOG_I("count", count));
 }
 
 static void rebalance(struct intake *intake, rd_kafka_event_t *event)
@@ -418,6 +418,7 @@ static rd_kafka_t *make_consumer(const struct intake_options *options, char *pro
     if (conf == NULL)
         return NULL;
     divide_prefetch(options, conf);
+    kafka_conf_name_member(conf, options->settings, options->worker);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_ERROR);
     rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, problem, size);
     if (consumer == NULL)

@@ -20,6 +20,7 @@ struct intake_options { /* everything outlives the intake */
     struct redis *redis;
     struct claims *claims; /* for Redis's clock */
     const struct settings *settings;
+    size_t worker; /* its number, from 0 */
     struct deliveries *deliveries;
     struct intake_stats *stats;
     struct gauge *joined;

@@ -194,3 +194,14 @@ struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum 
     rd_kafka_conf_set_log_cb(conf, log_line);
     return conf;
 }
+
+void kafka_conf_name_member(struct rd_kafka_conf_s *conf, const struct settings *settings, size_t worker)
+{
+    char id[1024], own[sizeof id + 24];
+    size_t size = sizeof id;
+    if (settings->workers == 1 || rd_kafka_conf_get(conf, "group.instance.id", id, &size) != RD_KAFKA_CONF_OK || id[0] == '\0')
+        return;
+    snprintf(own, sizeof own, "%s-%zu", id, worker);
+    bool taken = kafka_conf_try(conf, "group.instance.id", own);
+    assert(taken);
+}

@@ -30,4 +30,7 @@ MUST_USE bool kafka_property_check(const struct kafka_property *property, char *
 /* Sets one more property; false when librdkafka does not know it or refuses the value (fixed by the version installed). */
 MUST_USE bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, const char *value);
 
+/* Static membership: KAFKA_GROUP_INSTANCE_ID names the process. Where it has several workers, each is a member, called ID-NUMBER. */
+void kafka_conf_name_member(struct rd_kafka_conf_s *conf, const struct settings *settings, size_t worker);
+
 #endif

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 enum {
-    DESCRIPTORS_APART = 256, /* besides connections to receivers: Kafka, Redis, HTTP, logs */
+    DESCRIPTORS_APART = 256, /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
     LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
 };
 
@@ -27,13 +27,14 @@ struct service {
     uv_async_t ended;
     uv_timer_t deadline;
     struct reload *reload;
-    struct worker **workers;
+    struct worker **workers; /* those that were started */
     struct worker_status **statuses;
     struct service_status status;
     struct server *http;
     size_t worker_count;
     atomic_size_t ended_count;
     int signal_count;
+    bool ending;
     bool abandoned; /* ended without waiting for the workers */
 };
 
@@ -51,16 +52,17 @@ static void forget_environment(void)
 static bool raise_descriptors(const struct settings *settings)
 {
     struct rlimit limit;
-    uint64_t needed = settings->max_in_flight * settings->workers + DESCRIPTORS_APART;
+    uint64_t needed = settings->workers * (settings->max_in_flight + DESCRIPTORS_APART);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= needed)
         return true;
-    log_error("too few file descriptors: raise the limit (ulimit -n) or lower JOBHOOK_MAX_IN_FLIGHT", LOG_I("limit", limit.rlim_cur),
-              LOG_I("needed", needed), LOG_I("JOBHOOK_MAX_IN_FLIGHT", settings->max_in_flight), LOG_I("JOBHOOK_WORKERS", settings->workers),
-              LOG_I("apart", DESCRIPTORS_APART));
+    log_error(
+        "too few file descriptors for JOBHOOK_WORKERS x (JOBHOOK_MAX_IN_FLIGHT + those apart): raise the limit (ulimit -n), or lower one of them",
+        LOG_I("limit", limit.rlim_cur), LOG_I("needed", needed), LOG_I("JOBHOOK_WORKERS", settings->workers),
+        LOG_I("JOBHOOK_MAX_IN_FLIGHT", settings->max_in_flight), LOG_I("apart", DESCRIPTORS_APART));
     return false;
 }
 
@@ -83,6 +85,15 @@ static void leave_late(uv_timer_t *timer)
     uv_stop(&service->loop);
 }
 
+/* All workers finish what is in flight; the last one that ends stops the loop. */
+static void begin_to_end(struct service *service)
+{
+    service->ending = true;
+    for (size_t i = 0; i < service->worker_count; i++)
+        worker_stop(service->workers[i]);
+    uv_timer_start(&service->deadline, leave_late, service->settings->drain_timeout_ms + LEAVE_MS, 0);
+}
+
 static void signalled(uv_signal_t *handle, int number)
 {
     struct service *service = handle->data;
@@ -90,11 +101,9 @@ static void signalled(uv_signal_t *handle, int number)
     if (service->signal_count++ > 0) {
         service->abandoned = true;
         uv_stop(&service->loop);
-        return;
+    } else if (!service->ending) {
+        begin_to_end(service);
     }
-    for (size_t i = 0; i < service->worker_count; i++)
-        worker_stop(service->workers[i]);
-    uv_timer_start(&service->deadline, leave_late, service->settings->drain_timeout_ms + LEAVE_MS, 0);
 }
 
 static void worker_ended(void *context)
@@ -108,7 +117,12 @@ static void worker_ended(void *context)
 static void end_seen(uv_async_t *async)
 {
     struct service *service = async->data;
-    if (atomic_load(&service->ended_count) == service->worker_count)
+    size_t ended = atomic_load(&service->ended_count);
+    if (ended > 0 && !service->ending) {
+        log_error("a worker has ended by itself: the process ends", LOG_I("workers", service->worker_count));
+        begin_to_end(service);
+    }
+    if (ended == service->worker_count)
         uv_stop(&service->loop);
 }
 
@@ -160,17 +174,25 @@ static void watch_files(struct service *service)
     reload_add(service->reload, &file);
 }
 
+static bool start_workers(struct service *service)
+{
+    size_t count = service->settings->workers;
+    service->workers = memory_create(count * sizeof(struct worker *));
+    service->statuses = memory_create(count * sizeof(struct worker_status *));
+    for (; service->worker_count < count; service->worker_count++) {
+        struct worker *worker = worker_start(service->settings, service->worker_count, worker_ended, service);
+        if (worker == NULL)
+            return false;
+        service->workers[service->worker_count] = worker;
+        service->statuses[service->worker_count] = worker_status(worker);
+    }
+    return true;
+}
+
 static bool start_parts(struct service *service)
 {
-    service->worker_count = service->settings->workers;
-    service->workers = memory_create(service->worker_count * sizeof(struct worker *));
-    service->statuses = memory_create(service->worker_count * sizeof(struct worker_status *));
-    for (size_t i = 0; i < service->worker_count; i++) {
-        service->workers[i] = worker_start(service->settings, worker_ended, service);
-        if (service->workers[i] == NULL)
-            return false;
-        service->statuses[i] = worker_status(service->workers[i]);
-    }
+    if (!start_workers(service))
+        return false;
     service->status.workers = service->statuses;
     service->status.worker_count = service->worker_count;
     service->status.reload = reload_stats(service->reload);
@@ -190,7 +212,7 @@ static int stop_parts(struct service *service)
 {
     int result = 0;
     server_destroy(service->http);
-    for (size_t i = 0; i < service->worker_count && service->workers[i] != NULL; i++)
+    for (size_t i = 0; i < service->worker_count; i++)
         result |= worker_join(service->workers[i]);
     service->worker_count = 0;
     free(service->workers);
@@ -214,13 +236,12 @@ int service_run(const struct settings *settings)
     uv_loop_init(&service.loop);
     watch_signals(&service);
     service.reload = reload_create(&service.loop);
-    int result = 1;
-    if (start_parts(&service))
+    bool started = start_parts(&service);
+    if (!started)
+        begin_to_end(&service);
+    if (started || service.worker_count > 0)
         uv_run(&service.loop, UV_RUN_DEFAULT);
-    else
-        service.abandoned = true;
-    if (!service.abandoned)
-        result = stop_parts(&service);
+    int result = service.abandoned ? 1 : stop_parts(&service) | !started;
     log_info("ended", LOG_I("exit_code", result));
     log_stop();
     return result;

@@ -373,6 +373,10 @@ static void append_effective(struct text *line, const struct settings *settings,
         text_append_string(line, value.length > 0 ? "  # default\n" : "  # not set\n");
     else
         text_append_string(line, "  # from the environment\n");
+    if (row->parse == parse_workers && slice_is(value, SETTINGS_AUTO)) {
+        line->length--; /* the newline */
+        text_printf(line, ": %lu here\n", (unsigned long)settings->workers);
+    }
 }
 
 static void append_kafka(struct text *line, const struct kafka_property *property)

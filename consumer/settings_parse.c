@@ -1,6 +1,7 @@
 #include "consumer/settings_table.h"
 
 #include "consumer/base/memory.h"
+#include "consumer/processors.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -214,6 +215,15 @@ bool parse_count(const struct row *row, struct slice value, struct settings *set
     }
     text_printf(problem, "must be a whole number from %lu to %lu", (unsigned long)row->least, (unsigned long)row->most);
     return false;
+}
+
+bool parse_workers(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    if (!slice_is(value, SETTINGS_AUTO))
+        return parse_count(row, value, settings, problem) || refuse(problem, ", or " SETTINGS_AUTO);
+    uint64_t *field = field_of(row, settings), usable = processors_usable();
+    *field = usable < row->most ? usable : row->most;
+    return true;
 }
 
 /* --- lists --- */

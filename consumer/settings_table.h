@@ -32,6 +32,7 @@ row_parse parse_string;   /* "" is not set */
 row_parse parse_name;     /* not empty, no spaces */
 row_parse parse_topic;    /* as Kafka allows */
 row_parse parse_count;    /* least … most */
+row_parse parse_workers;  /* the same, or "auto" */
 row_parse parse_duration; /* 500ms, 10s, 5m, 24h */
 row_parse parse_size;     /* 65536, 64KiB, 8MiB, 1GiB */
 row_parse parse_bool;
@@ -53,6 +54,7 @@ row_parse parse_log_format;
 void settings_append_duration(struct text *text, uint64_t ms); /* canonical: 90000 is 90s */
 void settings_append_size(struct text *text, uint64_t bytes);
 
+#define SETTINGS_AUTO              "auto"    /* of JOBHOOK_WORKERS */
 #define SETTINGS_GROUP_PLACEHOLDER "<group>" /* in JOBHOOK_REDIS_PREFIX: the consumer group's name */
 
 /* What no value may break together with others (settings_check.c); one line for each mistake. */

@@ -19,6 +19,7 @@ enum { PROBLEM_BYTES = 512, ASK_TOPICS_MS = 1000, TOPICS_AGAIN_MS = 1000, COMPLA
 
 struct worker {
     const struct settings *settings;
+    size_t number;
     struct worker_status status;
     struct intake_stats intake_stats;
     pthread_t thread;
@@ -262,6 +263,7 @@ static bool make_kafka(struct worker *worker)
                                       .redis = worker->redis,
                                       .claims = worker->claims,
                                       .settings = worker->settings,
+                                      .worker = worker->number,
                                       .deliveries = worker->deliveries,
                                       .stats = &worker->intake_stats,
                                       .joined = &worker->status.joined,
@@ -276,10 +278,13 @@ static bool make_kafka(struct worker *worker)
     return worker->intake != NULL;
 }
 
+/* `ask` stays: other threads may still ask. */
 static void close_handle(uv_handle_t *handle, void *context)
 {
-    (void)context;
-    if (!uv_is_closing(handle))
+    struct worker *worker = context;
+    if (handle == (uv_handle_t *)&worker->ask)
+        uv_unref(handle);
+    else if (!uv_is_closing(handle))
         uv_close(handle, NULL);
 }
 
@@ -311,7 +316,7 @@ static void unmake(struct worker *worker)
     claims_destroy(worker->claims);
     redis_destroy(worker->redis);
     timers_destroy(worker->timers);
-    uv_walk(&worker->loop, close_handle, NULL);
+    uv_walk(&worker->loop, close_handle, worker);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
@@ -353,10 +358,31 @@ static void *run(void *context)
     return NULL;
 }
 
-struct worker *worker_start(const struct settings *settings, void (*ended)(void *context), void *context)
+/* Nobody else knows of it any more. */
+static void destroy(struct worker *worker)
+{
+    uv_close((uv_handle_t *)&worker->ask, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+    lag_destroy(worker->status.lag);
+    pthread_mutex_destroy(&worker->status.lock);
+    drop_keys(atomic_load(&worker->fresh_keys));
+    free(worker);
+}
+
+/* Shown by top -H and by debuggers. */
+static void name_thread(pthread_t thread, size_t number)
+{
+    char name[16]; /* pthread_setname_np(3): 15 bytes */
+    snprintf(name, sizeof(name), "worker-%zu", number);
+    pthread_setname_np(thread, name);
+}
+
+struct worker *worker_start(const struct settings *settings, size_t number, void (*ended)(void *context), void *context)
 {
     struct worker *worker = memory_create(sizeof(*worker));
     worker->settings = settings;
+    worker->number = number;
     worker->ended = ended;
     worker->context = context;
     worker->result = 1;
@@ -366,10 +392,12 @@ struct worker *worker_start(const struct settings *settings, void (*ended)(void 
     gauge_set(&worker->status.heartbeat_ms, (int64_t)clock_monotonic_ms());
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->ask, asked);
-    if (pthread_create(&worker->thread, NULL, run, worker) == 0)
+    if (pthread_create(&worker->thread, NULL, run, worker) == 0) {
+        name_thread(worker->thread, number);
         return worker;
-    log_error("cannot start a thread");
-    free(worker);
+    }
+    log_error("cannot start a thread", LOG_I("worker", number));
+    destroy(worker);
     return NULL;
 }
 
@@ -392,10 +420,7 @@ int worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
     int result = worker->result;
-    uv_loop_close(&worker->loop);
-    lag_destroy(worker->status.lag);
-    drop_keys(atomic_load(&worker->fresh_keys));
-    free(worker);
+    destroy(worker);
     return result;
 }
 

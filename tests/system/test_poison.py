@@ -5,6 +5,8 @@ import os
 import threading
 import time
 
+import pytest
+
 import harness
 from harness import event, record, wait_for
 
@@ -16,8 +18,8 @@ QUICK = {"JOBHOOK_ATTEMPT_TIMEOUT": "2s", "JOBHOOK_LEASE_MARGIN": "1s", "KAFKA_S
 class RestartLoop:
     """Starts jobhook again whenever it ends, until stopped. With an instance id it need not wait for its dead predecessor's session to end."""
 
-    def __init__(self, rig, instance_id="one"):
-        self.hook = rig.jobhook(**QUICK, KAFKA_GROUP_INSTANCE_ID=instance_id)
+    def __init__(self, rig, instance_id="one", **settings):
+        self.hook = rig.jobhook(**QUICK, KAFKA_GROUP_INSTANCE_ID=instance_id, **settings)
         self.statuses, self.stopping = [], False
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -68,7 +70,9 @@ def assert_condemned(rig, poisons):
         assert own == [(name, value) for name, value in sent["headers"] or [] if not name.startswith("jobhook-")], place
 
 
-def test_poison_on_several_partitions_is_isolated_and_its_neighbours_are_delivered(make_rig):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_poison_on_several_partitions_is_isolated_and_its_neighbours_are_delivered(make_rig, workers):
+    """Also when the partitions are shared by two workers: a crash ends both, so that one record is in the hands of the whole process."""
     rig = make_rig(partitions=4)
     url = rig.receiver.url("ok")
     records = [poison("p0", url, partition=0), event("g0", url, partition=0),
@@ -81,7 +85,7 @@ def test_poison_on_several_partitions_is_isolated_and_its_neighbours_are_deliver
     poisons["%s.retry.100ms/%d/%d" % (rig.topic, *place)] = late
     goods = [r["key"].decode() for r in records if MARKER not in r["value"]]
 
-    loop = RestartLoop(rig)
+    loop = RestartLoop(rig, JOBHOOK_WORKERS=workers)
     wait_for(lambda: sum(rig.kafka.end_offsets(rig.dlq).values()) >= len(poisons), 150, "the dead letters", pause_s=0.5)
     rig.wait_no_lag(40)
     # Three crashes alone each, and before that two at the same offset that bring their partition into doubt; the retry topic's may be read later.

@@ -1,5 +1,7 @@
 #include "consumer/settings.h"
 
+#include "consumer/processors.h"
+
 #include <criterion/criterion.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -152,7 +154,7 @@ Test(settings, required_ones_and_all_other_mistakes_are_told_together)
     cr_assert_not(settings_read(&settings, environment, &mistakes));
     expect_mistake("JOBHOOK_KAFKA_BROKERS is not set: bootstrap servers, host:port with commas between\n"
                    "JOBHOOK_REDIS_URL is not set: redis://, rediss:// or unix://\n"
-                   "JOBHOOK_WORKERS=\"0\": must be a whole number from 1 to 64\n"
+                   "JOBHOOK_WORKERS=\"0\": must be a whole number from 1 to 64, or auto\n"
                    "JOBHOOK_LOG_LEVEL=\"loud\": must be debug, info, warn or error");
     cr_assert_null(settings.topic, "nothing is left after mistakes");
     cr_assert_null(settings.given);
@@ -719,13 +721,28 @@ Test(settings, what_this_version_does_not_do_is_refused_not_ignored)
         { "JOBHOOK_HOLD_FILE=/x", "JOBHOOK_HOLD_FILE=\"/x\": " },
         { "JOBHOOK_ATTEMPTS_TOPIC=t", "JOBHOOK_ATTEMPTS_TOPIC=\"t\": " },
         { "JOBHOOK_API_TOKENS=t", "JOBHOOK_API_TOKENS=***: " },
-        { "JOBHOOK_WORKERS=2", "JOBHOOK_WORKERS=\"2\": " },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         cr_expect_not(READ(cases[i][0]));
         expect_mistake(entry("%sis not supported by this version yet: leave it unset", cases[i][1]));
     }
-    cr_assert(READ("JOBHOOK_WORKERS=1", "JOBHOOK_API_TOKENS=", "JOBHOOK_HOLD_FILE="), "the default says nothing new");
+    cr_assert(READ("JOBHOOK_API_TOKENS=", "JOBHOOK_HOLD_FILE="), "the default says nothing new");
+}
+
+Test(settings, workers_are_a_number_or_as_many_as_there_are_processors)
+{
+    must_read("JOBHOOK_WORKERS=3");
+    cr_expect_eq(settings.workers, 3);
+    settings_finish(&settings);
+    must_read("JOBHOOK_WORKERS=auto");
+    cr_expect_eq(settings.workers, processors_usable() < 64 ? processors_usable() : 64);
+    cr_expect_not_null(strstr(printed(), entry("JOBHOOK_WORKERS=auto  # from the environment: %lu here\n", (unsigned long)settings.workers)), "%s",
+                       printed());
+    settings_finish(&settings);
+    cr_expect_not(READ("JOBHOOK_WORKERS=0"));
+    expect_mistake("JOBHOOK_WORKERS=\"0\": must be a whole number from 1 to 64, or auto");
+    cr_expect_not(READ("JOBHOOK_WORKERS=Auto"));
+    expect_mistake("JOBHOOK_WORKERS=\"Auto\": must be a whole number from 1 to 64, or auto");
 }
 
 /* --- what is shown --- */
