@@ -144,8 +144,9 @@ for kind in unit flow edge; do
     python $kind
 done
 if wants flow; then shell "flow/model (spin)" tests/flow/model/run.sh; fi
-if wants edge; then # the only threads of ours; see tests/system/threads.c
-    shell "threads (tsan)" sh -c 'cmake --preset tsan -DJOBHOOK_TESTS=ON && cmake --build .build/tsan --target threads && .build/tsan/tests/threads'
+if wants edge; then
+    shell "threads (tsan)" sh -c 'cmake --preset tsan -DJOBHOOK_TESTS=ON && cmake --build .build/tsan --target threads jobhook broker && .build/tsan/tests/threads'
+    shell "two workers (tsan)" tests/system/races.py
 fi
 if wants fuzz && [ -x tests/fuzz/run.sh ] && command -v clang >/dev/null; then shell "fuzz, 5 s each" tests/fuzz/run.sh 5; fi
 if wants system && [ $built = yes ]; then python system -n 3; fi # they wait more than they work

@@ -388,8 +388,8 @@ class Chaos:
         settings = {"JOBHOOK_KAFKA_BROKERS": self.kafka.brokers, "JOBHOOK_TOPIC": self.topic, "JOBHOOK_GROUP": self.group,
                     "JOBHOOK_REDIS_URL": self.redis.url, "JOBHOOK_RETRY_DELAYS": options.delays, "JOBHOOK_DEFER_DELAYS": options.defers,
                     "JOBHOOK_ATTEMPT_TIMEOUT": f"{options.timeout_s}s", "JOBHOOK_LEASE_MARGIN": f"{options.margin_s}s",
-                    "JOBHOOK_REDIS_WAIT": f"{options.redis_wait_s}s", "JOBHOOK_MAX_IN_FLIGHT": 256, "JOBHOOK_LOG_LEVEL": options.log_level,
-                    "KAFKA_SESSION_TIMEOUT_MS": options.session_s * 1000, "KAFKA_HEARTBEAT_INTERVAL_MS": 500}
+                    "JOBHOOK_REDIS_WAIT": f"{options.redis_wait_s}s", "JOBHOOK_MAX_IN_FLIGHT": 256, "JOBHOOK_WORKERS": options.workers,
+                    "JOBHOOK_LOG_LEVEL": options.log_level, "KAFKA_SESSION_TIMEOUT_MS": options.session_s * 1000, "KAFKA_HEARTBEAT_INTERVAL_MS": 500}
         self.journal.write(what="settings", seed=options.seed, events=options.events, retry_ms=[delay_ms(d) for d in options.delays.split(",")],
                            timeout_ms=options.timeout_s * 1000, margin_ms=options.margin_s * 1000, redis_wait_ms=options.redis_wait_s * 1000)
         self.copies = [harness.Jobhook(self.folder, f"jobhook{n}", {**settings, "JOBHOOK_SIGNING_KEYS": key}) for n, key in enumerate(self.keys)]
@@ -494,6 +494,7 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=800, help="events a second at most")
     parser.add_argument("--copies", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1, help="event loops in each copy")
     parser.add_argument("--nodes", type=int, default=1, choices=(1, 3))
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--delays", default="1s,2s,4s,8s,16s")

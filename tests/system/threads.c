@@ -1,7 +1,7 @@
 /* Everything of ours that more than one thread touches, run hard for a moment: meant for ThreadSanitizer (preset tsan).
  *
- * Not a Criterion test, because Criterion does not start under ThreadSanitizer; and without librdkafka, whose threads it cannot follow on Debian 12
- * (C11's thrd_create). What a worker's loop shares with the outside is just this: log lines, measures, the lag table, and its status. */
+ * Not a Criterion test, because Criterion does not start under ThreadSanitizer. What a worker's loop shares with the outside is just this: log lines,
+ * measures, the lag table, and its status. The whole program runs so in tests/system/races.py. */
 #include "consumer/base/clock.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
