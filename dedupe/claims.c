@@ -15,7 +15,7 @@ enum {
     NUMBER_BYTES_MAX = 20,
     PLACE_BYTES = 12,
     DIGEST_BYTES = 8,
-    ARGUMENTS = 7,     /* what dedupe/scripts/record.lua expects, and one of the script's own */
+    ARGUMENTS = 8,     /* what dedupe/scripts/record.lua expects, the seventh is the script's own */
     ANSWER_NUMBERS = 3 /* result, Redis's time, whether the record could not be read; then what the result needs */
 };
 
@@ -83,7 +83,7 @@ struct ask {
 
 struct arguments {
     struct slice items[ARGUMENTS];
-    char rank[NUMBER_BYTES_MAX], deferral[NUMBER_BYTES_MAX], extra[NUMBER_BYTES_MAX];
+    char rank[NUMBER_BYTES_MAX], deferral[NUMBER_BYTES_MAX], extra[NUMBER_BYTES_MAX], outcome[NUMBER_BYTES_MAX];
     char digest[DIGEST_BYTES], place[PLACE_BYTES];
 };
 
@@ -106,6 +106,7 @@ static void write_arguments(const struct claims *claims, const struct ask *ask, 
     arguments->items[4] = (struct slice){ arguments->place, PLACE_BYTES };
     arguments->items[5] = (struct slice){ claims->ttl, claims->ttl_length };
     arguments->items[6] = (struct slice){ arguments->extra, write_number(ask->extra, arguments->extra) };
+    arguments->items[7] = (struct slice){ arguments->outcome, write_number(ask->claim->outcome, arguments->outcome) };
 }
 
 /* --- what is answered --- */
@@ -260,7 +261,7 @@ static uint64_t fact_rank(const struct claim *claim, enum claims_fact fact)
 void claims_settle(struct claims *claims, const struct claim *claim, enum claims_fact fact, int64_t due_ms, claims_done *done, void *context)
 {
     uint64_t due = due_ms > 0 ? (uint64_t)due_ms : 0;
-    ask(claims, &(struct ask){ &script_settle, claim, fact_rank(claim, fact), 0, due, done, context });
+    ask(claims, &(struct ask){ &script_settle, claim, fact_rank(claim, fact), 0, fact == CLAIMS_SCHEDULED ? due : claim->attempts, done, context });
 }
 
 void claims_defer(struct claims *claims, const struct claim *claim, int64_t due_ms, claims_done *done, void *context)

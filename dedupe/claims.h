@@ -28,6 +28,8 @@ struct claim {
     uint64_t digest;            /* of what is sent and where to */
     int32_t partition;          /* where the original event lies; -1 unknown (an older pointer is kept) */
     int64_t offset;
+    uint16_t outcome;  /* of the last attempt that ended, opaque here; 0 none. Told to those who ask, like the next one: nothing is decided by it. */
+    uint32_t attempts; /* with CLAIMS_DEAD and CLAIMS_DELIVERED: how many were made in this epoch */
 };
 
 enum claims_result {

@@ -5,13 +5,17 @@
 /* The bytes, little-endian, no padding; dedupe/scripts/record.lua reads and writes the same:
  *
  *   version 1, leased 1, rank 8, deferral 4, next 1, digest 8, partition 4, offset 8 = 35
- *   then without a lease: due 8                               = 43
- *   or with one: token 16, lease end 8, lease length 4        = 63 */
+ *   then without a lease: due, or delivered and dead: attempts 6; outcome 2 = 43
+ *   or with one: token 16, lease end 6, outcome 2, lease length 4           = 63
+ *
+ * Six bytes of milliseconds last until the year 10889. */
 enum {
     RECORD_VERSION = 1,
     RECORD_BYTES_HEAD = 35,
-    RECORD_BYTES_SETTLED = RECORD_BYTES_HEAD + 8,
-    RECORD_BYTES_LEASED = RECORD_BYTES_HEAD + TOKEN_BYTES + 8 + 4,
+    MOMENT_BYTES = 6,
+    OUTCOME_BYTES = 2,
+    RECORD_BYTES_SETTLED = RECORD_BYTES_HEAD + MOMENT_BYTES + OUTCOME_BYTES,
+    RECORD_BYTES_LEASED = RECORD_BYTES_HEAD + TOKEN_BYTES + MOMENT_BYTES + OUTCOME_BYTES + 4,
 };
 
 static_assert((int)RECORD_BYTES_SETTLED <= (int)RECORD_BYTES_SETTLED_MAX, "one byte more than Redis's cheap size");
@@ -99,6 +103,12 @@ static void put(char **at, uint64_t value, size_t bytes)
     *at += bytes;
 }
 
+/* Nothing is due any more: the place of the due time tells how many attempts it took. */
+static bool is_over(uint64_t rank)
+{
+    return rank_kind(rank) == RANK_KIND_DEAD || rank_kind(rank) == RANK_KIND_DELIVERED;
+}
+
 bool record_unpack(struct slice bytes, struct record *record)
 {
     if (bytes.length < RECORD_BYTES_HEAD || bytes.start[0] != RECORD_VERSION || (uint8_t)bytes.start[1] > 1)
@@ -115,12 +125,18 @@ bool record_unpack(struct slice bytes, struct record *record)
     record->partition = (int32_t)take(&at, 4);
     record->offset = (int64_t)take(&at, 8);
     if (!leased) {
-        record->due_ms = (int64_t)take(&at, 8);
+        uint64_t mark = take(&at, MOMENT_BYTES);
+        if (is_over(record->rank))
+            record->attempts = mark;
+        else
+            record->due_ms = (int64_t)mark;
+        record->outcome = (uint16_t)take(&at, OUTCOME_BYTES);
         return true;
     }
     memcpy(record->token, at, TOKEN_BYTES);
     at += TOKEN_BYTES;
-    record->lease_end_ms = (int64_t)take(&at, 8);
+    record->lease_end_ms = (int64_t)take(&at, MOMENT_BYTES);
+    record->outcome = (uint16_t)take(&at, OUTCOME_BYTES);
     record->lease_ms = (uint32_t)take(&at, 4);
     return true;
 }
@@ -137,12 +153,14 @@ size_t record_pack(const struct record *record, char *bytes)
     put(&at, (uint32_t)record->partition, 4);
     put(&at, (uint64_t)record->offset, 8);
     if (!record->leased) {
-        put(&at, (uint64_t)record->due_ms, 8);
+        put(&at, is_over(record->rank) ? record->attempts : (uint64_t)record->due_ms, MOMENT_BYTES);
+        put(&at, record->outcome, OUTCOME_BYTES);
         return (size_t)(at - bytes);
     }
     memcpy(at, record->token, TOKEN_BYTES);
     at += TOKEN_BYTES;
-    put(&at, (uint64_t)record->lease_end_ms, 8);
+    put(&at, (uint64_t)record->lease_end_ms, MOMENT_BYTES);
+    put(&at, record->outcome, OUTCOME_BYTES);
     put(&at, record->lease_ms, 4);
     return (size_t)(at - bytes);
 }

@@ -43,6 +43,8 @@ struct record {
     int64_t lease_end_ms; /* by Redis's clock */
     uint32_t lease_ms;    /* its full length */
     int64_t due_ms;       /* scheduled or deferred: when the next attempt is due; 0 unknown */
+    uint64_t attempts;    /* delivered or dead: how many attempts were made in this epoch */
+    uint16_t outcome;     /* of the last attempt that ended, opaque here (delivery/verdict.h); 0 none, or unknown */
 };
 
 /* False when the bytes are not a record of a version that this program knows. */

@@ -255,6 +255,7 @@ static void record_it(struct delivery *d)
 {
     struct claims *claims = d->all->options.claims;
     struct claim claim = delivery_claim(d);
+    claim.attempts = delivery_attempts_made(d);
     switch (d->settled) {
     case SETTLED_DEFERRED:
         claims_defer(claims, &claim, d->due_ms, recorded, d);

@@ -14,9 +14,29 @@ struct claim delivery_claim(const struct delivery *d)
         .digest = d->digest,
         .partition = d->attempt.origin.partition,
         .offset = d->attempt.origin.offset,
+        .outcome = verdict_outcome_code(d->attempt.error, d->report.status),
     };
     memcpy(claim.token, d->token, TOKEN_BYTES);
     return claim;
+}
+
+/* Some dead letters are written instead of an attempt. Of one that is written again after a crash nobody knows whether a POST came before it, so the
+ * reason decides. */
+uint32_t delivery_attempts_made(const struct delivery *d)
+{
+    if (d->settled == SETTLED_NOTHING_TO_SEND)
+        return 0;
+    if (d->settled != SETTLED_DEAD)
+        return d->attempt.number;
+    switch (d->report.reason) {
+    case DEAD_ENDPOINT_DOWN:
+    case DEAD_EXPIRED:
+    case DEAD_BLOCKED_URL:
+    case DEAD_HELD:
+        return d->report.attempt_ms == 0 && d->report.status == 0 ? d->attempt.number - 1 : d->attempt.number;
+    default:
+        return d->attempt.number;
+    }
 }
 
 void delivery_release_claim(struct delivery *d)

@@ -63,6 +63,7 @@ void delivery_drop_unsent(struct delivery *delivery);
 /* ---- delivery_claim.c: what one delivery asks of Redis, and how long it has been without an answer ---- */
 
 struct claim delivery_claim(const struct delivery *delivery);
+uint32_t delivery_attempts_made(const struct delivery *delivery); /* once it is settled how, in this epoch */
 void delivery_release_claim(struct delivery *delivery);
 uint64_t delivery_trouble_ms(struct delivery *delivery);
 bool delivery_gives_up_redis(const struct delivery *delivery);

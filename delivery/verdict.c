@@ -1,6 +1,7 @@
 #include "delivery/verdict.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* What an answer means, by its status; the first rule that holds decides. 429 and 503 ask to be left alone. Every other refusal, 5xx included,
  * came quickly and says nothing about how many requests the endpoint can bear. */
@@ -104,6 +105,31 @@ void verdict_error_class(const struct outcome *outcome, char error[ATTEMPT_ERROR
         error[0] = '\0';
     else
         snprintf(error, ATTEMPT_ERROR_MAX + 1, "http_%d", outcome->status);
+}
+
+enum { STATUS_LEAST = 100, STATUS_MOST = 999 };
+
+uint16_t verdict_outcome_code(const char *error, int status)
+{
+    static const char http[] = "http_";
+    uint64_t number;
+    if (status >= STATUS_LEAST && status <= STATUS_MOST)
+        return (uint16_t)status;
+    if (slice_starts_with(slice_of(error), http) && slice_to_u64(slice_of(error + sizeof(http) - 1), STATUS_MOST, &number))
+        return number >= STATUS_LEAST ? (uint16_t)number : 0;
+    for (uint16_t kind = OUTCOME_ANSWERED + 1; error[0] != '\0' && kind < OUTCOME_KINDS; kind++)
+        if (strcmp(kind_rules[kind].name, error) == 0)
+            return kind;
+    return 0;
+}
+
+void verdict_outcome_name(uint16_t code, char name[ATTEMPT_ERROR_MAX + 1])
+{
+    name[0] = '\0';
+    if (code >= STATUS_LEAST && code <= STATUS_MOST)
+        snprintf(name, ATTEMPT_ERROR_MAX + 1, "http_%u", code);
+    else if (code > OUTCOME_ANSWERED && code < OUTCOME_KINDS)
+        snprintf(name, ATTEMPT_ERROR_MAX + 1, "%s", kind_rules[code].name);
 }
 
 const char *outcome_label(const struct outcome *outcome)

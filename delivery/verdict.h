@@ -54,6 +54,10 @@ struct verdict_policy {
 struct verdict verdict_judge(const struct outcome *outcome, const struct verdict_policy *policy);
 /* The error class for logs, metrics and headers: http_503, timeout, connect_refused … "" when delivered. */
 void verdict_error_class(const struct outcome *outcome, char error[ATTEMPT_ERROR_MAX + 1]);
+/* The last outcome as Redis keeps it: the HTTP status, or for what had no answer a number below 100 (append only); 0 none. */
+uint16_t verdict_outcome_code(const char *error, int status);
+/* http_200, http_503, timeout … as verdict_error_class has them; "" for 0 and what this version does not know. */
+void verdict_outcome_name(uint16_t code, char name[ATTEMPT_ERROR_MAX + 1]);
 /* A bounded label for metrics: 2xx, 3xx, 4xx, 429, 5xx, timeout … */
 const char *outcome_label(const struct outcome *outcome);
 

@@ -1,5 +1,6 @@
 --include record.lua
--- S(n), X or D: a fact, whoever holds a lease. ARGV[1] is its rank, ARGV[7] when the next attempt is due (0: none is).
+-- S(n), X or D: a fact, whoever holds a lease. ARGV[1] is its rank, ARGV[7] when the next attempt is due, or of X and D
+-- how many there were.
 
 if foreign then
     return { FOREIGN, now, unreadable }

@@ -297,7 +297,10 @@ static struct expected expect_settle(const struct state *state, const struct cla
     if (state->exists && state->record.rank >= rank)
         return answers(CLAIMS_OK);
     struct expected expected = writes(state, claim, rank, 0);
-    expected.record.due_ms = due;
+    if (rank_kind(rank) == RANK_KIND_SCHEDULED)
+        expected.record.due_ms = due;
+    else
+        expected.record.attempts = claim->attempts;
     return expected;
 }
 
@@ -370,6 +373,8 @@ static const struct claim asked = {
     .digest = 0xfedcba9876543210,
     .partition = 11,
     .offset = 1234567890123,
+    .outcome = 503,
+    .attempts = 5,
 };
 static const char key[] = PREFIX "task-1";
 static size_t cases_run;
@@ -410,6 +415,8 @@ static void check_written(const struct expected *expected, const struct state *s
     cr_assert_eq(record.partition, expected->record.partition);
     cr_assert_eq(record.offset, expected->record.offset);
     cr_assert_eq(record.due_ms, expected->record.due_ms);
+    cr_assert_eq(record.attempts, expected->record.attempts);
+    cr_assert_eq(record.outcome, asked.outcome);
     cr_assert(after->ttl_ms > STORED_TTL_MS && after->ttl_ms <= STATE_TTL_MS, "the TTL was not renewed");
     check_lease(expected, state, &record, now_ms);
 }

@@ -93,6 +93,8 @@ static void assert_same(const struct record *a, const struct record *b)
     cr_assert_eq(a->lease_end_ms, b->lease_end_ms);
     cr_assert_eq(a->lease_ms, b->lease_ms);
     cr_assert_eq(a->due_ms, b->due_ms);
+    cr_assert_eq(a->attempts, b->attempts);
+    cr_assert_eq(a->outcome, b->outcome);
 }
 
 static const struct place {
@@ -106,7 +108,7 @@ static void for_each_record(void (*visit)(const struct record *record))
     static const uint64_t ranks[] = { 0, 1, 999, 4294967295999 }, digests[] = { 0, 1, 0x8000000000000000, UINT64_MAX };
     static const uint32_t deferrals[] = { 0, 1, UINT32_MAX };
     static const uint8_t nexts[] = { 0, 1, 255 };
-    static const int64_t times[] = { 0, 1, 1700000000000, INT64_MAX };
+    static const int64_t times[] = { 0, 1, 1700000000000, 0xffffffffffff };
     for (size_t i = 0; i < COUNT_OF(ranks) * COUNT_OF(digests) * COUNT_OF(deferrals) * COUNT_OF(nexts) * COUNT_OF(places) * COUNT_OF(times) * 2;
          i++) {
         size_t rest = i;
@@ -123,9 +125,12 @@ static void for_each_record(void (*visit)(const struct record *record))
             memset(record.token, (int)(i % 256), TOKEN_BYTES);
             record.lease_end_ms = time;
             record.lease_ms = (uint32_t)time;
+        } else if (rank_kind(record.rank) == RANK_KIND_DELIVERED) {
+            record.attempts = (uint64_t)time;
         } else {
             record.due_ms = time;
         }
+        record.outcome = (uint16_t)(time * 3);
         visit(&record);
     }
 }
@@ -153,12 +158,26 @@ Test(record, its_bytes_lie_where_the_scripts_expect_them)
                                    .digest = 0x3132333435363738,
                                    .partition = 0x41424344,
                                    .offset = 0x5152535455565758,
-                                   .due_ms = 0x6162636465666768 };
+                                   .due_ms = 0x616263646566,
+                                   .outcome = 0x7172 };
     static const char expected[] = "\x01\x00\x08\x07\x06\x05\x04\x03\x02\x01\x14\x13\x12\x11\x21\x38\x37\x36\x35\x34\x33\x32\x31"
-                                   "\x44\x43\x42\x41\x58\x57\x56\x55\x54\x53\x52\x51\x68\x67\x66\x65\x64\x63\x62\x61";
+                                   "\x44\x43\x42\x41\x58\x57\x56\x55\x54\x53\x52\x51\x66\x65\x64\x63\x62\x61\x72\x71";
     char bytes[RECORD_BYTES_MAX];
     cr_assert_eq(record_pack(&record, bytes), sizeof expected - 1);
     cr_assert_arr_eq(bytes, expected, sizeof expected - 1);
+}
+
+Test(record, the_due_time_of_what_is_over_is_the_number_of_its_attempts)
+{
+    for (int dead = 0; dead < 2; dead++) {
+        const struct record record = { .rank = dead ? rank_dead(2) : rank_delivered(2), .attempts = 6, .outcome = 503 };
+        char bytes[RECORD_BYTES_MAX];
+        struct record again;
+        cr_assert(record_unpack((struct slice){ bytes, record_pack(&record, bytes) }, &again));
+        cr_assert_eq(again.attempts, 6);
+        cr_assert_eq(again.due_ms, 0);
+        cr_assert_eq(again.outcome, 503);
+    }
 }
 
 Test(record, an_unknown_place_is_twelve_bytes_of_255)

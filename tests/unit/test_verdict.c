@@ -1,6 +1,7 @@
 #include "delivery/verdict.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct verdict_policy no_final_statuses = { NULL, 0 };
@@ -112,6 +113,30 @@ Test(verdict, names_the_error_class_of_every_outcome)
         struct outcome outcome = answered(cases[i].status);
         verdict_error_class(&outcome, error);
         cr_assert_str_eq(error, cases[i].error);
+    }
+}
+
+Test(verdict, outcomes_survive_their_way_through_a_record)
+{
+    char name[ATTEMPT_ERROR_MAX + 1], error[ATTEMPT_ERROR_MAX + 1];
+    for (size_t i = 0; i < COUNT_OF(kind_cases); i++) {
+        verdict_outcome_name(verdict_outcome_code(kind_cases[i].error, 0), name);
+        cr_assert_str_eq(name, kind_cases[i].error);
+    }
+    for (int status = 100; status <= 999; status++) {
+        snprintf(error, sizeof error, "http_%d", status);
+        cr_assert_eq(verdict_outcome_code(error, 0), status);
+        cr_assert_eq(verdict_outcome_code("", status), status);
+        verdict_outcome_name((uint16_t)status, name);
+        cr_assert_str_eq(name, error);
+    }
+    static const char *const unknown[] = { "", "http_", "http_1000", "http_99", "http_2x", "http", "deferred" };
+    for (size_t i = 0; i < COUNT_OF(unknown); i++)
+        cr_assert_eq(verdict_outcome_code(unknown[i], 0), 0, "%s", unknown[i]);
+    static const uint16_t strange[] = { 0, OUTCOME_KINDS, 99, 1000, UINT16_MAX };
+    for (size_t i = 0; i < COUNT_OF(strange); i++) {
+        verdict_outcome_name(strange[i], name);
+        cr_assert_str_eq(name, "");
     }
 }
 
