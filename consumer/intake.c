@@ -9,6 +9,7 @@
 #include "consumer/kafka.h"
 #include "consumer/overtaken.h"
 #include "consumer/partitions.h"
+#include "consumer/survey.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -35,6 +36,7 @@ struct intake {
     struct partitions partitions;
     struct admission *admission;
     struct timer store;
+    struct survey *survey;
     uint64_t lag_due_ms;
     int wake[2]; /* pipe: partitions' queues write their numbers */
     int event_fd[2];
@@ -188,6 +190,7 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
     rd_kafka_assign(intake->consumer, list);
     gauge_set(intake->options.joined, 1);
     gauge_set(&intake->options.stats->partitions_assigned, list->cnt);
+    survey_soon(intake->survey);
     log_info("partitions assigned", LOG_I("worker", intake->options.worker), LOG_I("count", list->cnt));
 }
 
@@ -260,23 +263,11 @@ static void serve_events(struct intake *intake)
 
 /* ---- what is looked at now and then ---- */
 
-static void measure_lag(struct intake *intake)
+static void look_at_survey(struct intake *intake, uint64_t now_ms)
 {
-    size_t count = 0, room = intake->partitions.all.length;
-    struct lag_row *rows = memory_create((room + 1) * sizeof(*rows));
-    LIST_EACH (&intake->partitions.all, link) {
-        struct partition *partition = container_of(link, struct partition, link);
-        int64_t low, high, position = ledger_committable(&partition->ledger);
-        if (rd_kafka_get_watermark_offsets(intake->consumer, partition->topic, partition->id, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-            high >= 0 && position >= 0) {
-            partition->overtaken.end = high;
-            rows[count++] = (struct lag_row){ slice_of(partition->topic), partition->id, high > position ? high - position : 0 };
-        }
-    }
-    if (count > 0)
-        gauge_set(&intake->options.stats->kafka_up, 1);
-    lag_replace(intake->options.lag, rows, count);
-    free(rows);
+    enum survey_news news = survey_look(intake->survey, &intake->partitions, now_ms);
+    if (news != SURVEY_NONE)
+        gauge_set(&intake->options.stats->kafka_up, news == SURVEY_ANSWERED);
 }
 
 static void store_fired(struct timer *timer)
@@ -288,9 +279,10 @@ static void store_fired(struct timer *timer)
     overtaken_judge(&intake->partitions, intake->consumer, intake->options.stats);
     partitions_sweep(&intake->partitions);
     partitions_bury(&intake->partitions);
+    look_at_survey(intake, now_ms);
     if (now_ms >= intake->lag_due_ms) {
         intake->lag_due_ms = now_ms + LAG_EVERY_MS;
-        measure_lag(intake);
+        survey_show(intake->survey, &intake->partitions, intake->options.lag);
         gauge_set(&intake->options.stats->oldest_undelivered_ms, partitions_oldest_ms(&intake->partitions));
     }
     timers_start(intake->options.timers, &intake->store, now_ms + STORE_EVERY_MS);
@@ -323,6 +315,7 @@ bool intake_turn(struct intake *intake)
 void intake_stop(struct intake *intake)
 {
     intake->stopped = true;
+    survey_stop(intake->survey);
     LIST_EACH (&intake->partitions.all, link)
         admission_leave(intake->admission, container_of(link, struct partition, link));
 }
@@ -444,6 +437,7 @@ struct intake *intake_create(const struct intake_options *options, char *problem
     intake->events = rd_kafka_queue_get_consumer(consumer);
     rd_kafka_queue_io_event_enable(intake->events, intake->event_fd[1], "!", 1);
     gauge_set(&options->stats->kafka_up, 1);
+    intake->survey = survey_create(consumer);
     timers_start(options->timers, &intake->store, clock_monotonic_ms() + STORE_EVERY_MS);
     if (subscribe(intake, problem, size))
         return intake;
@@ -477,6 +471,7 @@ void intake_destroy(struct intake *intake)
         return;
     timers_stop(intake->options.timers, &intake->store);
     intake_stop(intake);
+    survey_destroy(intake->survey);
     partitions_finish(&intake->partitions);
     admission_destroy(intake->admission);
     rd_kafka_queue_io_event_enable(intake->events, -1, NULL, 0);

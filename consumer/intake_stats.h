@@ -5,7 +5,7 @@
 #include "consumer/base/measure.h"
 
 struct intake_stats {
-    struct gauge kafka_up;              /* 0 while librdkafka says that all brokers are down, else 1 */
+    struct gauge kafka_up;              /* 0 while no broker answers (consumer/survey.h) */
     struct gauge partitions_assigned;   /* of all topics */
     struct gauge partitions_careful;    /* of them those that are read one record at a time (consumer/careful.h) */
     struct gauge oldest_undelivered_ms; /* timestamp of the oldest record whose offset is open, ms since 1970; 0 none */

@@ -18,6 +18,34 @@ struct lag_table {
     struct held_snapshot *current;
 };
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t undue_from(const struct lag_view *view, int64_t end)
+{
+    const struct lag_surveyed *surveyed = &view->surveyed;
+    if (view->undue_head >= 0)
+        return view->undue_head;
+    bool all_of_it_is_due = view->now_ms - surveyed->at_ms >= view->delay_ms;
+    int64_t from = larger(all_of_it_is_due ? surveyed->end : surveyed->undue_from, view->position);
+    return from < end ? from : end;
+}
+
+void lag_count(const struct lag_view *view, struct lag_row *row)
+{
+    row->lag = LAG_UNKNOWN;
+    row->not_due = 0;
+    if (view->committable < 0 || view->surveyed.at_ms == 0 || view->now_ms - view->surveyed.at_ms > LAG_STALE_MS)
+        return;
+    int64_t end = larger(larger(view->surveyed.end, view->fetched_end), view->position);
+    row->lag = larger(end - view->committable, 0);
+    if (row->is_retry)
+        row->not_due = end - larger(undue_from(view, end), view->committable);
+    row->not_due = larger(row->not_due, 0);
+}
+
 static bool same_topic(const struct lag_row *rows, size_t row)
 {
     return row > 0 && slice_equal(rows[row - 1].topic, rows[row].topic);

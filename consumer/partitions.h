@@ -7,6 +7,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/timers.h"
 #include "consumer/careful.h"
+#include "consumer/lag.h"
 #include "consumer/ledger.h"
 #include "consumer/overtaken.h"
 #include "dedupe/holds.h"
@@ -29,6 +30,7 @@ struct partition {
     struct rd_kafka_queue_s *queue; /* NULL once revoked */
     struct ledger ledger;
     int64_t stored; /* the offset that was stored last; −1 none */
+    struct lag_surveyed surveyed;
     struct overtaken overtaken;
     struct delivery_home home;
     struct arrival head; /* read, but not admitted yet; head.event NULL: none */

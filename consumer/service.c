@@ -4,6 +4,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/certificates.h"
 #include "consumer/http/server.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
@@ -27,6 +28,7 @@ struct service {
     uv_async_t ended;
     uv_timer_t deadline;
     struct reload *reload;
+    struct certificates *certificates;
     struct worker **workers; /* those that were started */
     struct worker_status **statuses;
     struct service_status status;
@@ -196,6 +198,7 @@ static bool start_parts(struct service *service)
     service->status.workers = service->statuses;
     service->status.worker_count = service->worker_count;
     service->status.reload = reload_stats(service->reload);
+    service->status.certificates = certificates_stats(service->certificates);
     watch_files(service);
     return start_http(service);
 }
@@ -218,6 +221,7 @@ static int stop_parts(struct service *service)
     free(service->workers);
     free(service->statuses);
     reload_destroy(service->reload);
+    certificates_destroy(service->certificates);
     uv_walk(&service->loop, close_handle, NULL);
     uv_run(&service->loop, UV_RUN_DEFAULT);
     uv_loop_close(&service->loop);
@@ -236,6 +240,7 @@ int service_run(const struct settings *settings)
     uv_loop_init(&service.loop);
     watch_signals(&service);
     service.reload = reload_create(&service.loop);
+    service.certificates = certificates_create(&service.loop, settings);
     bool started = start_parts(&service);
     if (!started)
         begin_to_end(&service);

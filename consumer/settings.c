@@ -218,14 +218,14 @@ static size_t distance(struct slice a, struct slice b)
     return row[b.length];
 }
 
-static const char *nearest(struct slice name)
+/* A name with fewer than `*edits` differences; then that is how many. */
+static const char *nearest(struct slice name, size_t *edits)
 {
-    size_t best = NEAR_MISS_MAX + 1;
     const char *found = NULL;
     for (size_t i = 0; i < settings_rows_count; i++) {
-        size_t edits = distance(name, slice_of(settings_rows[i].shown.name));
-        if (edits < best) {
-            best = edits;
+        size_t more = distance(name, slice_of(settings_rows[i].shown.name));
+        if (more < *edits) {
+            *edits = more;
             found = settings_rows[i].shown.name;
         }
     }
@@ -234,9 +234,11 @@ static const char *nearest(struct slice name)
 
 static void report_unknown(struct reading *reading, struct slice name)
 {
-    const char *suffix = "", *meant = nearest(name);
-    if (meant == NULL && ends_with(name, FILE_SUFFIX)) {
-        meant = nearest(without_file(name));
+    size_t edits = NEAR_MISS_MAX + 1;
+    const char *suffix = "", *meant = nearest(name, &edits);
+    const char *meant_file = ends_with(name, FILE_SUFFIX) ? nearest(without_file(name), &edits) : NULL;
+    if (meant_file != NULL) {
+        meant = meant_file;
         suffix = FILE_SUFFIX;
     }
     text_append(reading->mistakes, name);
@@ -296,6 +298,9 @@ bool settings_read(struct settings *settings, char *const *environment, struct t
         return false;
     }
     complete_prefix(settings);
+    settings->redis.ca_file = settings->redis_ca_file;
+    settings->redis.client_cert = settings->redis_client_cert;
+    settings->redis.client_key = settings->redis_client_key;
     return true;
 }
 
@@ -326,9 +331,11 @@ const char *settings_file(const struct settings *settings, const char *name)
 
 static void finish_strings(struct settings *settings)
 {
-    char *const strings[] = { settings->kafka_brokers,  settings->topic,        settings->group,   settings->redis_url,
-                              settings->hold_file,      settings->redis_prefix, settings->proxy,   settings->client_cert,
-                              settings->attempts_topic, settings->client_key,   settings->ca_file, settings->api_tokens };
+    char *const strings[] = {
+        settings->kafka_brokers, settings->topic,      settings->group,         settings->redis_url,         settings->hold_file,
+        settings->redis_prefix,  settings->proxy,      settings->client_cert,   settings->attempts_topic,    settings->client_key,
+        settings->ca_file,       settings->api_tokens, settings->redis_ca_file, settings->redis_client_cert, settings->redis_client_key
+    };
     for (size_t i = 0; i < COUNT_OF(strings); i++)
         content_destroy(strings[i]);
 }

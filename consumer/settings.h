@@ -40,8 +40,9 @@ struct settings { /* strings owned; NULL when not set */
     char *kafka_brokers;
     char *topic;
     char *group;
-    char *redis_url; /* masked when shown */
-    struct redis_address redis;
+    char *redis_url;            /* masked when shown */
+    struct redis_address redis; /* with the names of the next three */
+    char *redis_ca_file, *redis_client_cert, *redis_client_key;
     struct retry_schedule schedule; /* RETRY_DELAYS, DEFER_DELAYS */
     uint64_t max_event_age_ms;
     char *hold_file;

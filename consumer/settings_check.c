@@ -101,6 +101,10 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     check_bytes(settings, mistakes);
     check_delays(settings, mistakes);
     check_signing_keys(settings, mistakes);
+    if ((settings->redis_client_cert == NULL) != (settings->redis_client_key == NULL))
+        text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
+    if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))
+        text_append_string(mistakes, "JOBHOOK_REDIS_CA_FILE and JOBHOOK_REDIS_CLIENT_CERT are for rediss:// only: JOBHOOK_REDIS_URL is none\n");
     if ((settings->client_cert == NULL) != (settings->client_key == NULL))
         text_append_string(mistakes, "JOBHOOK_CLIENT_CERT and JOBHOOK_CLIENT_KEY must be set together\n");
 }

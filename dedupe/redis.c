@@ -324,7 +324,7 @@ struct redis *redis_create(struct uv_loop_s *loop, const struct redis_options *o
     uv_timer_init(loop, &redis->pulse);
     redis->turn.data = redis->timer.data = redis->pulse.data = redis;
     redis->handles = 3;
-    const struct redis_wire_options wire = { loop, options->address, options->ca_file, redis->options.command_timeout_ms };
+    const struct redis_wire_options wire = { loop, options->address, redis->options.command_timeout_ms };
     redis->wire = redis_wire_create(&wire, &events, redis);
     rest(redis, 0);
     return redis;

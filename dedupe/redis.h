@@ -18,13 +18,15 @@
 struct uv_loop_s;
 struct redis;
 
-struct redis_address { /* a parsed JOBHOOK_REDIS_URL; strings owned */
+struct redis_address { /* a parsed JOBHOOK_REDIS_URL; its own strings owned, the names of files not */
     bool tls;
     char *host; /* NULL: a unix socket */
     int port;
     char *path;            /* of the unix socket, else NULL */
     char *user, *password; /* NULL: none */
     int database;
+    const char *ca_file;                  /* rediss:// only, and not part of the URL: whose certificates are believed; NULL: the system's */
+    const char *client_cert, *client_key; /* what is shown to a server that asks for it (PEM); NULL: none */
 };
 
 /* redis://[user:password@]host[:port][/db], rediss:// likewise, unix://[user:password@]/path[?db=n]; user and password percent-decoded.
@@ -36,7 +38,6 @@ bool redis_has_tls(void); /* was built with a hiredis that has TLS */
 struct redis_options {
     const struct redis_address *address; /* outlives the connection */
     uint64_t command_timeout_ms;         /* 2000 when 0 */
-    const char *ca_file;                 /* for rediss://; NULL: the system's */
 };
 
 struct redis_stats {

@@ -5,16 +5,19 @@
 #include "consumer/base/check.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
+struct redis_address;
 struct redisContext;
 struct ssl_st;
 
-/* Puts TLS on a connected context: certificates are verified against `ca_file` (NULL: the system's store), the name against `host`. Reads the
- * store each time, so that a mended file helps at the next connection. NULL: `*problem` says why. The context owns what is returned. */
-MUST_USE struct ssl_st *redis_tls_start(struct redisContext *context, const char *host, const char *ca_file, const char **problem);
+/* Puts TLS on a connected context: certificates are verified against the address's CA file (NULL: the system's store), the name against its host; its
+ * client certificate is shown to a server that asks. Reads the files each time, so that a mended one helps at the next connection. NULL: `*problem`
+ * says why. The context owns what is returned. */
+MUST_USE struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, const char **problem);
 /* What TLS waits for is room to write, whatever was asked of it. */
 bool redis_tls_wants_write(const struct ssl_st *session);
-/* Why the other side's certificate was refused; NULL when it was not. */
-const char *redis_tls_refusal(const struct ssl_st *session);
+/* After the connection broke: which side refused the other's certificate, why, and what to do; false when neither did. */
+bool redis_tls_explain(const struct ssl_st *session, char *why, size_t size);
 
 #endif

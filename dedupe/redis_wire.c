@@ -113,10 +113,7 @@ static void lose(struct redis_wire *wire)
 static void lose_broken(struct redis_wire *wire)
 {
     struct line *line = wire->line;
-    const char *refusal = line->session == NULL ? NULL : redis_tls_refusal(line->session);
-    if (refusal != NULL)
-        snprintf(wire->why, sizeof wire->why, "certificate refused: %s", refusal);
-    else
+    if (line->session == NULL || !redis_tls_explain(line->session, wire->why, sizeof wire->why))
         remember_why(wire, line->context->errstr[0] != '\0' ? line->context->errstr : "the connection broke");
     lose(wire);
 }
@@ -196,7 +193,7 @@ static bool take_over(struct line *line)
     if (!wire->options.address->tls)
         return true;
     const char *problem = NULL;
-    line->session = redis_tls_start(line->context, wire->options.address->host, wire->options.ca_file, &problem);
+    line->session = redis_tls_start(line->context, wire->options.address, &problem);
     if (line->session == NULL)
         remember_why(wire, problem);
     return line->session != NULL;

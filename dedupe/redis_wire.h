@@ -13,7 +13,6 @@ struct redis_wire;
 struct redis_wire_options {
     struct uv_loop_s *loop;
     const struct redis_address *address;
-    const char *ca_file;
     uint64_t connect_timeout_ms; /* for each address */
 };
 

@@ -46,6 +46,7 @@ static void go(struct delivery *d, enum delivery_state next)
 {
     assert(steps[next].may_follow & (1u << d->state));
     assert(!timer_is_running(&d->timer));
+    delivery_note_busy(d, false);
     d->trouble_since_ms = 0;
     list_remove(&d->all->states[d->state], &d->link);
     list_append(&d->all->states[next], &d->link);
@@ -81,6 +82,7 @@ static void drop(struct delivery *d)
 /* The state is entered again after a while. */
 static void again_in(struct delivery *d, uint64_t ms)
 {
+    delivery_note_busy(d, false);
     timers_start(d->all->options.timers, &d->timer, clock_monotonic_ms() + ms + random_below(ms / 4 + 1));
 }
 
@@ -90,6 +92,7 @@ static void wait_for_owner(struct delivery *d, uint64_t busy_ms)
     counter_add(&d->all->stats.busy, 1);
     d->home->busy_until_ms = clock_monotonic_ms() + busy_ms;
     again_in(d, busy_ms < BUSY_ASK_MS ? busy_ms + 1 : BUSY_ASK_MS);
+    delivery_note_busy(d, true);
 }
 
 /* ---- failing: F(n), or the dead letter's reason, before anything is published ---- */

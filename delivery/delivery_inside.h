@@ -35,6 +35,7 @@ struct delivery {
     uint32_t pause_ms; /* before the next claim */
     uint8_t next;
     bool from_input;
+    bool busy;      /* another owner's lease runs */
     bool unclaimed; /* goes on without a claim: Redis has been away for too long */
     bool unwritten; /* no record in Redis: a corrected event must not be suppressed */
     bool dropped;   /* released unsent */
@@ -45,6 +46,7 @@ struct deliveries {
     struct delivery_stats stats;
     struct list states[DELIVERY_STATES];
     struct deliveries_held held;
+    size_t busy; /* of them with another owner's lease */
     struct request **spare_requests;
     size_t spare_request_count;
     struct list spares;
@@ -75,6 +77,7 @@ const char *delivery_how(const struct delivery *delivery, enum delivery_state st
 
 struct request *deliveries_borrow_request(struct deliveries *all);
 void deliveries_return_request(struct deliveries *all, struct request *request);
+void delivery_note_busy(struct delivery *delivery, bool busy);
 void deliveries_note_posting(struct delivery *delivery);
 void deliveries_note_outcome(struct delivery *delivery, const struct outcome *outcome);
 /* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */

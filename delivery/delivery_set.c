@@ -41,6 +41,12 @@ static bool is_delivered(const struct outcome *outcome)
     return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;
 }
 
+void delivery_note_busy(struct delivery *d, bool busy)
+{
+    d->all->busy = d->all->busy - d->busy + busy;
+    d->busy = busy;
+}
+
 void deliveries_note_posting(struct delivery *d)
 {
     struct deliveries *all = d->all;
@@ -157,11 +163,28 @@ static void bury(struct deliveries *all)
     }
 }
 
+/* Of the states in which Redis is asked some may wait for another owner's lease: in CLAIMING, or (rarely) in FAILING. */
+static void show_held(struct deliveries *all, bool egress_is_down)
+{
+    size_t held[HELD_KINDS] = { 0 };
+    bool redis_is_away = claims_away_since_ms(all->options.claims) != 0;
+    size_t claiming = all->states[DELIVERY_CLAIMING].length,
+           recording = all->states[DELIVERY_FAILING].length + all->states[DELIVERY_RECORDING].length;
+    size_t busy_claiming = all->busy < claiming ? all->busy : claiming;
+    held[HELD_LEASE] = all->busy;
+    held[redis_is_away ? HELD_REDIS : HELD_CLAIM] += claiming - busy_claiming;
+    held[redis_is_away ? HELD_REDIS : HELD_RECORD] += recording - (all->busy - busy_claiming);
+    held[egress_is_down ? HELD_EGRESS : HELD_SLOT] = all->states[DELIVERY_WAITING].length;
+    held[HELD_ANSWER] = all->states[DELIVERY_POSTING].length;
+    held[HELD_KAFKA] = all->states[DELIVERY_PUBLISHING].length;
+    for (int kind = 0; kind < HELD_KINDS; kind++)
+        gauge_set(&all->stats.held[kind], (int64_t)held[kind]);
+}
+
 static void show_gauges(struct deliveries *all)
 {
     struct scheduler_counts counts = scheduler_counts(all->options.scheduler);
-    for (int state = 0; state < DELIVERY_STATES; state++)
-        gauge_set(&all->stats.held[state], (int64_t)all->states[state].length);
+    show_held(all, counts.egress_down);
     gauge_set(&all->stats.held_bytes, (int64_t)(all->held.first_attempt_bytes + all->held.retry_bytes));
     gauge_set(&all->stats.in_flight, (int64_t)all->states[DELIVERY_POSTING].length);
     gauge_set(&all->stats.endpoints, (int64_t)counts.endpoints);

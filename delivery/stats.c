@@ -10,6 +10,11 @@ static const char *const state_names[DELIVERY_STATES] = {
     [DELIVERY_FAILING] = "failing", [DELIVERY_PUBLISHING] = "publishing", [DELIVERY_RECORDING] = "recording", [DELIVERY_RELEASED] = "released",
 };
 
+static const char *const held_names[HELD_KINDS] = {
+    [HELD_CLAIM] = "claim",   [HELD_LEASE] = "lease",   [HELD_SLOT] = "slot",   [HELD_EGRESS] = "egress",
+    [HELD_ANSWER] = "answer", [HELD_RECORD] = "record", [HELD_REDIS] = "redis", [HELD_KAFKA] = "kafka",
+};
+
 /* Statuses by class, the two that ask for patience apart; first match wins, what is in no class is "other". */
 static const struct status_label {
     int from, to;
@@ -26,6 +31,11 @@ const char *settled_name(enum settled settled)
 const char *delivery_state_name(enum delivery_state state)
 {
     return state_names[state];
+}
+
+const char *held_name(enum held held)
+{
+    return held_names[held];
 }
 
 size_t stats_attempt_slot(const struct outcome *outcome)

@@ -32,6 +32,20 @@ enum delivery_state {
 };
 const char *delivery_state_name(enum delivery_state state);
 
+/* Why an event is held in memory: what it waits for. Every event that was taken and is not settled or dropped waits for exactly one of these. */
+enum held {
+    HELD_CLAIM,  /* Redis's answer to its claim */
+    HELD_LEASE,  /* the end of another copy's lease */
+    HELD_SLOT,   /* its turn: the endpoint's window, the origin's connections, JOBHOOK_MAX_IN_FLIGHT */
+    HELD_EGRESS, /* the way out, which is broken */
+    HELD_ANSWER, /* the receiver: it is being POSTed */
+    HELD_RECORD, /* Redis's answer to what became of it */
+    HELD_REDIS,  /* Redis, which is away: one of the two */
+    HELD_KAFKA,  /* Kafka, which has not acknowledged its retry, deferral or dead letter */
+    HELD_KINDS,
+};
+const char *held_name(enum held held);
+
 enum { STATS_ANSWERED_LABELS = 7 }; /* 2xx, 3xx, 4xx, 429, 5xx, 503, other: see outcome_label */
 
 struct delivery_stats {
@@ -49,7 +63,7 @@ struct delivery_stats {
     struct histogram attempt_duration; /* the POST */
     struct histogram delivery_latency; /* record timestamp → 2xx */
     struct histogram retry_lateness;   /* due → POST */
-    struct gauge held[DELIVERY_STATES];
+    struct gauge held[HELD_KINDS];
     struct gauge held_bytes;
     struct gauge in_flight;
     struct gauge endpoints, endpoints_resting;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install.sh [--list] [build|run|demo|test|ci]...: installs the Debian packages that a purpose needs (Debian 12 and 13). With everything
 # there it does nothing, at once. No service is started: Redis comes from redis-tools, whose program is the server too, and what would start one
-# (nginx, for the tests) is kept from it.
+# (nginx and Prometheus, for the tests) is kept from it.
 set -euo pipefail
 
 # a|b: the first that this Debian knows; any of them counts as installed. bin/x is no package: a program x that came some other way counts.
@@ -11,7 +11,7 @@ run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14
     'libmicrohttpd12t64|libmicrohttpd12' 'libssl3t64|libssl3' ca-certificates)
 demo=("${build[@]}" redis-tools python3)
 test=("${demo[@]}" git ca-certificates libcriterion-dev python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-confluent-kafka
-    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2)
+    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2 prometheus)
 ci=("${test[@]}" debootstrap)
 
 declare -A there=()

@@ -1,10 +1,10 @@
 #include "consumer/http/metrics.h"
 
 #include "consumer/base/log.h"
-#include "consumer/base/memory.h"
+#include "consumer/certificates.h"
+#include "consumer/http/metrics_inside.h"
 #include "consumer/http/process.h"
 #include "consumer/intake_stats.h"
-#include "consumer/lag.h"
 #include "consumer/reload.h"
 #include "dedupe/redis.h"
 #include "delivery/lanes.h"
@@ -14,8 +14,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PREFIX "jobhook_"
 
 enum part { REDIS, LANES, NAMES, DELIVERY, INTAKE };
 enum kind { COUNTER, GAUGE };
@@ -65,7 +63,7 @@ static const struct scalar {
     { "redis_errors_total", COUNTER, SUM, OF_REDIS(errors), "Error replies of Redis." },
     { "redis_reconnects_total", COUNTER, SUM, OF_REDIS(reconnects), "Reconnects to Redis." },
 
-    { "kafka_up", GAUGE, LEAST, OF_INTAKE(kafka_up), "0 while no broker can be reached." },
+    { "kafka_up", GAUGE, LEAST, OF_INTAKE(kafka_up), "0 while no broker answers." },
     { "partitions_assigned", GAUGE, SUM, OF_INTAKE(partitions_assigned), "Partitions of all topics that this process reads." },
     { "partitions_careful", GAUGE, SUM, OF_INTAKE(partitions_careful), "Partitions read one record at a time, because processes died at them." },
     { "records_total", COUNTER, SUM, OF_INTAKE(records), "Records taken from Kafka." },
@@ -91,9 +89,9 @@ static const char *settled_label(size_t settled)
     return settled_name((enum settled)settled);
 }
 
-static const char *state_label(size_t state)
+static const char *held_label(size_t held)
 {
-    return state == DELIVERY_RELEASED ? NULL : delivery_state_name((enum delivery_state)state);
+    return held_name((enum held)held);
 }
 
 /* An answer is counted by its status, so that its kind's own slot stays empty. */
@@ -128,7 +126,8 @@ static const struct family { /* an array of counters or gauges, one label */
     { "dead_letters_total", COUNTER, OF_DELIVERY(dead), DEAD_REASONS, "reason", reason_label, "Dead letters written, by reason." },
     { "blocked_total", COUNTER, OF_DELIVERY(blocked), GUARD_RULES, "reason", rule_label,
       "URLs and addresses refused by the egress policy, by rule." },
-    { "held_events", GAUGE, OF_DELIVERY(held), DELIVERY_STATES, "waiting_for", state_label, "Events held in memory, by the step they are at." },
+    { "held_events", GAUGE, OF_DELIVERY(held), HELD_KINDS, "waiting_for", held_label,
+      "Events held in memory, by what they wait for: events_total less settled and dropped." },
 };
 
 static const struct distribution {
@@ -181,9 +180,9 @@ static bool read_scalar(const struct service_status *status, const struct scalar
 
 /* ---- writing ---- */
 
-static void write_head(struct text *text, const char *name, const char *type, const char *help)
+void metrics_write_head(struct text *text, const char *name, const char *type, const char *help)
 {
-    text_printf(text, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+    text_printf(text, "# HELP " METRICS_PREFIX "%s %s\n# TYPE " METRICS_PREFIX "%s %s\n", name, help, name, type);
 }
 
 static const char *type_of(enum kind kind)
@@ -196,8 +195,8 @@ static void write_scalar(const struct service_status *status, const struct scala
     int64_t value;
     if (!read_scalar(status, scalar, &value))
         return;
-    write_head(text, scalar->name, type_of(scalar->kind), scalar->help);
-    text_printf(text, PREFIX "%s %" PRId64 "\n", scalar->name, value);
+    metrics_write_head(text, scalar->name, type_of(scalar->kind), scalar->help);
+    text_printf(text, METRICS_PREFIX "%s %" PRId64 "\n", scalar->name, value);
 }
 
 static void write_family(const struct service_status *status, const struct family *family, struct text *text)
@@ -210,9 +209,9 @@ static void write_family(const struct service_status *status, const struct famil
         if (label == NULL || !read_scalar(status, &scalar, &value))
             continue;
         if (!headed)
-            write_head(text, family->name, type_of(family->kind), family->help);
+            metrics_write_head(text, family->name, type_of(family->kind), family->help);
         headed = true;
-        text_printf(text, PREFIX "%s{%s=\"%s\"} %" PRId64 "\n", family->name, family->label, label, value);
+        text_printf(text, METRICS_PREFIX "%s{%s=\"%s\"} %" PRId64 "\n", family->name, family->label, label, value);
     }
 }
 
@@ -232,15 +231,15 @@ static void write_distribution(const struct service_status *status, const struct
     }
     if (!known)
         return;
-    write_head(text, distribution->name, "histogram", distribution->help);
+    metrics_write_head(text, distribution->name, "histogram", distribution->help);
     for (size_t k = 0; k < HISTOGRAM_BOUNDS; k++) {
         count += buckets[k];
-        text_printf(text, PREFIX "%s_bucket{le=\"%g\"} %" PRIu64 "\n", distribution->name, (double)histogram_bounds_us[k] / 1e6, count);
+        text_printf(text, METRICS_PREFIX "%s_bucket{le=\"%g\"} %" PRIu64 "\n", distribution->name, (double)histogram_bounds_us[k] / 1e6, count);
     }
     count += buckets[HISTOGRAM_BOUNDS];
-    text_printf(text, PREFIX "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", distribution->name, count);
-    text_printf(text, PREFIX "%s_sum %" PRIu64 ".%06" PRIu64 "\n", distribution->name, sum_us / 1000000, sum_us % 1000000);
-    text_printf(text, PREFIX "%s_count %" PRIu64 "\n", distribution->name, count);
+    text_printf(text, METRICS_PREFIX "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", distribution->name, count);
+    text_printf(text, METRICS_PREFIX "%s_sum %" PRIu64 ".%06" PRIu64 "\n", distribution->name, sum_us / 1000000, sum_us % 1000000);
+    text_printf(text, METRICS_PREFIX "%s_count %" PRIu64 "\n", distribution->name, count);
 }
 
 /* The oldest over the workers; 0 when nothing is open. */
@@ -254,93 +253,39 @@ static void write_oldest(const struct service_status *status, int64_t now_ms, st
             oldest_ms = one;
     }
     age_ms = oldest_ms > 0 && oldest_ms < now_ms ? now_ms - oldest_ms : 0;
-    write_head(text, "oldest_undelivered_age_seconds", "gauge",
-               "Age of the oldest record read whose offset is not yet released; 0 when there is none.");
-    text_printf(text, PREFIX "oldest_undelivered_age_seconds %" PRId64 ".%03" PRId64 "\n", age_ms / 1000, age_ms % 1000);
-}
-
-/* ---- lag ---- */
-
-static int compare_lag(const void *left, const void *right)
-{
-    const struct lag_row *a = left, *b = right;
-    size_t shorter = a->topic.length < b->topic.length ? a->topic.length : b->topic.length;
-    int order = shorter == 0 ? 0 : memcmp(a->topic.start, b->topic.start, shorter);
-    if (order == 0 && a->topic.length != b->topic.length)
-        order = a->topic.length < b->topic.length ? -1 : 1;
-    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
-}
-
-/* Text format: backslash, quote and newline are escaped. Kafka's topic names have none; a broker's word is not relied on. */
-static void append_label(struct text *text, struct slice value)
-{
-    for (size_t i = 0; i < value.length; i++) {
-        char c = value.start[i];
-        if (c == '\\' || c == '"')
-            text_append_char(text, '\\');
-        if (c == '\n')
-            text_append_string(text, "\\n");
-        else
-            text_append_char(text, c);
-    }
-}
-
-static void write_lag_rows(struct lag_row *rows, size_t count, struct text *text)
-{
-    qsort(rows, count, sizeof *rows, compare_lag);
-    write_head(text, "consumer_lag", "gauge",
-               "Records that a partition still has before this group, against the last stable offset; absent while not known.");
-    for (size_t i = 0; i < count; i++) {
-        /* While a partition moves from one worker to another, both may name it: a series may appear only once. */
-        if (i > 0 && compare_lag(&rows[i - 1], &rows[i]) == 0)
-            continue;
-        text_append_string(text, PREFIX "consumer_lag{topic=\"");
-        append_label(text, rows[i].topic);
-        text_printf(text, "\",partition=\"%" PRId32 "\"} %" PRId64 "\n", rows[i].partition, rows[i].lag);
-    }
-}
-
-static void write_lag(const struct service_status *status, struct text *text)
-{
-    const struct lag_snapshot **snapshots = memory_create((status->worker_count + 1) * sizeof *snapshots);
-    size_t count = 0, left_out = 0;
-    for (size_t i = 0; i < status->worker_count; i++) {
-        if (status->workers[i]->lag == NULL)
-            continue;
-        snapshots[i] = lag_take(status->workers[i]->lag);
-        count += snapshots[i]->count;
-        left_out += snapshots[i]->left_out;
-    }
-    struct lag_row *rows = memory_create((count + 1) * sizeof *rows);
-    size_t filled = 0;
-    for (size_t i = 0; i < status->worker_count; i++) {
-        if (snapshots[i] == NULL)
-            continue;
-        memcpy(rows + filled, snapshots[i]->rows, snapshots[i]->count * sizeof *rows);
-        filled += snapshots[i]->count;
-    }
-    write_lag_rows(rows, count, text);
-    write_head(text, "consumer_lag_left_out", "gauge", "Partitions whose lag is not shown because there are too many.");
-    text_printf(text, PREFIX "consumer_lag_left_out %zu\n", left_out);
-    for (size_t i = 0; i < status->worker_count; i++)
-        if (snapshots[i] != NULL)
-            lag_give_back(snapshots[i]);
-    free(rows);
-    free(snapshots);
+    metrics_write_head(text, "oldest_undelivered_age_seconds", "gauge",
+                       "Age of the oldest record read whose offset is not yet released; 0 when there is none.");
+    text_printf(text, METRICS_PREFIX "oldest_undelivered_age_seconds %" PRId64 ".%03" PRId64 "\n", age_ms / 1000, age_ms % 1000);
 }
 
 static void write_reload(const struct service_status *status, struct text *text)
 {
     if (status->reload == NULL)
         return;
-    write_head(text, "config_last_reload_successful", "gauge", "0 while a file that changed is not taken: what was read before stays in use.");
-    text_printf(text, PREFIX "config_last_reload_successful %" PRId64 "\n", gauge_read(&status->reload->successful));
+    metrics_write_head(text, "config_last_reload_successful", "gauge",
+                       "0 while a file that changed is not taken: what was read before stays in use.");
+    text_printf(text, METRICS_PREFIX "config_last_reload_successful %" PRId64 "\n", gauge_read(&status->reload->successful));
+}
+
+static void write_certificates(const struct certificates_stats *certificates, struct text *text)
+{
+    bool headed = false;
+    for (size_t i = 0; certificates != NULL && i < certificates->count; i++) {
+        int64_t expires_s = gauge_read(&certificates->expires_s[i]);
+        if (expires_s == 0)
+            continue;
+        if (!headed)
+            metrics_write_head(text, "certificate_expiry_timestamp_seconds", "gauge",
+                               "When the certificate that ends first in the file of that setting ends, since 1970; absent while it cannot be read.");
+        headed = true;
+        text_printf(text, METRICS_PREFIX "certificate_expiry_timestamp_seconds{name=\"%s\"} %" PRId64 "\n", certificates->names[i], expires_s);
+    }
 }
 
 void metrics_write(const struct service_status *status, int64_t now_ms, struct text *text)
 {
-    write_head(text, "build_info", "gauge", "Always 1; the version is in the label.");
-    text_append_string(text, PREFIX "build_info{version=\"" JOBHOOK_VERSION "\"} 1\n");
+    metrics_write_head(text, "build_info", "gauge", "Always 1; the version is in the label.");
+    text_append_string(text, METRICS_PREFIX "build_info{version=\"" JOBHOOK_VERSION "\"} 1\n");
     for (size_t i = 0; i < COUNT_OF(families); i++)
         write_family(status, &families[i], text);
     for (size_t i = 0; i < COUNT_OF(distributions); i++)
@@ -348,9 +293,10 @@ void metrics_write(const struct service_status *status, int64_t now_ms, struct t
     for (size_t i = 0; i < COUNT_OF(scalars); i++)
         write_scalar(status, &scalars[i], text);
     write_oldest(status, now_ms, text);
-    write_lag(status, text);
+    metrics_write_lag(status, text);
     write_reload(status, text);
-    write_head(text, "log_dropped_lines_total", "counter", "Log lines dropped because the log could not be written fast enough.");
-    text_printf(text, PREFIX "log_dropped_lines_total %" PRIu64 "\n", log_dropped_lines());
+    write_certificates(status->certificates, text);
+    metrics_write_head(text, "log_dropped_lines_total", "counter", "Log lines dropped because the log could not be written fast enough.");
+    text_printf(text, METRICS_PREFIX "log_dropped_lines_total %" PRIu64 "\n", log_dropped_lines());
     process_write(text);
 }

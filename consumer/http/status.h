@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct certificates_stats;
 struct delivery_stats;
 struct intake_stats;
 struct lag_table;
@@ -37,6 +38,7 @@ struct service_status {
     struct worker_status *const *workers;
     size_t worker_count;
     const struct reload_stats *reload;
+    const struct certificates_stats *certificates;
     uint64_t stall_ms; /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
 };
 

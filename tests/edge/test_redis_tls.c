@@ -116,7 +116,8 @@ static int run_scripts(const char *host, const char *ca_file, uint64_t within_ms
     int replies = 0;
     snprintf(url, sizeof url, "rediss://%s:%s", host, port_word);
     cr_assert(redis_address_parse(slice_of(url), &address, &problem));
-    struct redis *redis = redis_create(&loop, &(struct redis_options){ .address = &address, .ca_file = ca_file });
+    address.ca_file = ca_file;
+    struct redis *redis = redis_create(&loop, &(struct redis_options){ .address = &address });
     uint64_t until_ms = clock_monotonic_ms() + within_ms;
     while (!redis_is_up(redis) && clock_monotonic_ms() < until_ms)
         uv_run(&loop, UV_RUN_ONCE);

@@ -25,12 +25,12 @@ LAYERS = [
 
 # Which files own which library. Nobody else sees its types, so that it can be replaced, or understood, in one place.
 OWNERS = {
-    "librdkafka": (r"librdkafka/", r"consumer/(kafka|intake|arrival|overtaken|partitions|delay|outbox)\.c|consumer/commands/(topics(_admin)?|topic_reader)\.c"),
+    "librdkafka": (r"librdkafka/", r"consumer/(kafka|intake|arrival|overtaken|partitions|delay|outbox|survey)\.c|consumer/commands/(topics(_admin)?|topic_reader)\.c"),
     "libcurl": (r"curl/", r"delivery/(post|post_\w+|lane)\.c"),
     "hiredis": (r"hiredis/", r"dedupe/redis(_\w+)?\.c"),
     "yajl": (r"yajl/", r"delivery/event\.c"),
     # post_tls.c: libcurl hands it OpenSSL's own context of a connection.
-    "OpenSSL": (r"openssl/", r"delivery/(signature|signature_keys|verifier|request|post_tls)\.c|dedupe/redis_tls\.c"),
+    "OpenSSL": (r"openssl/", r"delivery/(signature|signature_keys|verifier|request|post_tls)\.c|dedupe/redis_tls\.c|consumer/certificates\.c"),
     "c-ares": (r"ares", r"delivery/names\.c"),
     "libmicrohttpd": (r"microhttpd", r"consumer/http/\w+\.c"),
     # A header called X_inside.h is no interface: only the X*.c that share one structure include it (rule private_headers).

@@ -91,7 +91,7 @@ def retries_wait_while_their_topic_has_too_few_replicas(rig):
     rig.publish(*load(rig, count, RETRIED))
     wait_for(lambda: hook.metric("jobhook_produce_retries_total") > 0, 90, "a record that is not taken", pause_s=0.2)
     wait_for(lambda: "kafka did not take a record, trying again" in hook.log(), 5, "the log says so")
-    assert hook.metric('jobhook_held_events{waiting_for="publishing"}') > 0
+    assert hook.metric('jobhook_held_events{waiting_for="kafka"}') > 0
     assert all(r["nth"] == 1 for r in rig.receiver.requests())
     node.start()
     retried_once(rig, count)

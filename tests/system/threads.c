@@ -51,7 +51,7 @@ static void *work(void *context)
             histogram_observe_us(&delivery->attempt_duration, (uint64_t)line * 1000);
             log_info("settled", LOG_STRING("task_id", "t"), LOG_I("attempt", line));
         }
-        const struct lag_row row = { slice_of("jobs"), round % 7, round };
+        const struct lag_row row = { .topic = slice_of("jobs"), .partition = round % 7, .lag = round };
         lag_replace(status->lag, &row, 1);
         usleep(1000);
         show(status, NULL, NULL);
