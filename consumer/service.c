@@ -5,7 +5,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/certificates.h"
-#include "consumer/http/server.h"
+#include "consumer/http/probes.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
 #include "consumer/worker.h"
@@ -146,7 +146,9 @@ static void watch_signals(struct service *service)
 static bool start_http(struct service *service)
 {
     char problem[256] = "";
-    struct server_options options = { .listen = &service->settings->http_listen, .status = &service->status };
+    struct server_options options = {
+        .listen = &service->settings->http_listen, .name = "jobhook-http", .asked = probes_answer, .context = &service->status
+    };
     service->http = server_create(&options, problem, sizeof(problem));
     if (service->http == NULL)
         log_error("cannot listen for health and metrics (JOBHOOK_HTTP_LISTEN)", LOG_STRING("problem", problem));

@@ -4,23 +4,20 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
-#include "consumer/http/health.h"
-#include "consumer/http/metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 enum {
-    ANSWER_BYTES_MAX = 32 * 1024 * 1024, /* a scrape of 20,000 partitions is about 3 MB */
     LISTEN_BACKLOG = 128,
     TURN_MS = 100,         /* how often the ages of connections are looked at */
     ACCEPT_PAUSE_MS = 500, /* after accept failed, e.g. for want of descriptors */
@@ -30,11 +27,17 @@ enum {
 struct server {
     struct server_options options;
     struct MHD_Daemon *daemon;
-    struct list connections; /* oldest first */
-    int listener, wake_up;
+    struct list connections; /* the one whose time began first comes first */
+    struct list open;        /* requests that libmicrohttpd was told to wait for */
+    int listener;
     uint16_t port;
     uint64_t accept_after_ms;
     struct log_gate gate;
+    uv_loop_t loop;
+    uv_poll_t new_connections, requests;
+    uv_prepare_t before_sleep;
+    uv_timer_t alarm;
+    uv_async_t stop;
     pthread_t thread;
     bool running;
 };
@@ -46,89 +49,129 @@ struct connection {
     bool cut_off;
 };
 
-/* ---- what is answered ---- */
-
-static unsigned answer_healthz(const struct server *server, struct text *body)
-{
-    return health_is_alive(server->options.status, clock_monotonic_ms(), body) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-static unsigned answer_readyz(const struct server *server, struct text *body)
-{
-    return health_is_ready(server->options.status, body) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-static unsigned answer_metrics(const struct server *server, struct text *body)
-{
-    metrics_write(server->options.status, clock_wall_ms(), body);
-    return body->overflowed ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
-}
-
-#define PLAIN_TEXT "text/plain; charset=utf-8"
-
-static const struct route {
-    const char *path, *content_type;
-    unsigned (*answer)(const struct server *server, struct text *body);
-} routes[] = {
-    { "/healthz", PLAIN_TEXT, answer_healthz },
-    { "/readyz", PLAIN_TEXT, answer_readyz },
-    { "/metrics", "text/plain; version=0.0.4; charset=utf-8", answer_metrics },
+struct request {
+    struct link link; /* on the list of open ones while libmicrohttpd waits */
+    struct server *server;
+    struct MHD_Connection *connection;
+    struct server_request asked;
+    struct server_answer answer;
+    enum { REQUEST_NEW, REQUEST_ASKED, REQUEST_ANSWERED } state;
+    bool waited_for;
+    char target[];
 };
 
-static const struct route *find_route(const char *path)
+/* ---- requests ---- */
+
+/* libmicrohttpd would decode the path, and cut it where that gives a NUL: what it means is the owner's to say. */
+static size_t leave_escapes(void *context, struct MHD_Connection *connection, char *text)
 {
-    for (size_t i = 0; i < COUNT_OF(routes); i++)
-        if (strcmp(routes[i].path, path) == 0)
-            return &routes[i];
-    return NULL;
+    (void)context, (void)connection;
+    return strlen(text);
+}
+
+static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    size_t length = strlen(target);
+    struct request *request = memory_create(sizeof *request + length + 1);
+    request->server = context;
+    request->connection = connection;
+    memcpy(request->target, target, length);
+    return request;
 }
 
 /* The body's memory goes over to libmicrohttpd. */
-static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned status, const char *content_type, struct text *body)
+static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct server *server, struct server_answer *answer)
 {
+    struct text *body = &answer->body;
     struct MHD_Response *response = MHD_create_response_from_buffer(body->length, body->start, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        text_finish(body);
+    if (response == NULL)
         return MHD_NO;
-    }
-    MHD_add_response_header(response, "Content-Type", content_type);
+    *body = (struct text){ 0 };
+    MHD_add_response_header(response, "Content-Type", answer->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    /* One request each: a connection has one deadline then, whatever it does. */
-    MHD_add_response_header(response, "Connection", "close");
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    if (!server->options.many_requests) /* a connection has one deadline then, whatever it does */
+        MHD_add_response_header(response, "Connection", "close");
+    for (size_t i = 0; i < SERVER_HEADERS_MAX && answer->headers[i].name != NULL; i++)
+        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* Answers before any body is uploaded, so that none is read. */
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
-                                  const char *upload, size_t *upload_bytes, void **request)
+static void ask_owner(struct request *request, const char *method)
 {
-    const struct server *server = context;
-    const struct route *route = find_route(path);
-    const char *content_type = route == NULL ? PLAIN_TEXT : route->content_type;
-    struct text body;
-    unsigned status;
-    (void)version, (void)upload, (void)upload_bytes, (void)request;
-    text_init(&body, ANSWER_BYTES_MAX);
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        status = MHD_HTTP_METHOD_NOT_ALLOWED;
-        content_type = PLAIN_TEXT;
-        text_append_string(&body, "only GET and HEAD\n");
-    } else if (route == NULL) {
-        status = MHD_HTTP_NOT_FOUND;
-        text_append_string(&body, "there is /healthz, /readyz and /metrics\n");
-    } else {
-        status_lock(server->options.status);
-        status = route->answer(server, &body);
-        status_unlock(server->options.status);
+    const struct server_options *options = &request->server->options;
+    request->state = REQUEST_ASKED;
+    request->asked.method = method;
+    request->asked.target = request->target;
+    request->asked.authorization = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Authorization");
+    options->asked(options->context, &request->asked);
+}
+
+/* Called when the headers are there, for each piece of a body, and at the end. A body is thrown away; who was answered at once is not even asked for it. */
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+                                  const char *upload, size_t *upload_bytes, void **mine)
+{
+    struct request *request = *mine;
+    (void)context, (void)path, (void)version, (void)upload;
+    if (*upload_bytes > 0) {
+        *upload_bytes = 0;
+        return MHD_YES;
     }
-    return send_answer(connection, status, content_type, &body);
+    if (request->state == REQUEST_NEW)
+        ask_owner(request, method);
+    if (request->state == REQUEST_ANSWERED)
+        return send_answer(connection, request->server, &request->answer);
+    if (!request->waited_for) {
+        request->waited_for = true;
+        list_append(&request->server->open, &request->link);
+        MHD_suspend_connection(connection);
+    }
+    return MHD_YES;
+}
+
+void server_answer(struct server_request *asked, struct server_answer *answer)
+{
+    struct request *request = container_of(asked, struct request, asked);
+    assert(request->state == REQUEST_ASKED);
+    request->state = REQUEST_ANSWERED;
+    request->answer = *answer;
+    *answer = (struct server_answer){ 0 };
+    if (!request->waited_for)
+        return;
+    list_remove(&request->server->open, &request->link);
+    MHD_resume_connection(request->connection);
 }
 
 /* ---- connections ---- */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+/* The time of the next request on the connection begins. */
+static void begin_anew(struct server *server, struct connection *connection)
+{
+    list_remove(&server->connections, &connection->link);
+    list_append(&server->connections, &connection->link);
+    connection->since_ms = clock_monotonic_ms();
+}
+
+static void on_completed(void *context, struct MHD_Connection *mhd, void **mine, enum MHD_RequestTerminationCode how)
+{
+    struct request *request = *mine;
+    struct connection *connection = connection_of(mhd);
+    (void)how;
+    if (connection != NULL)
+        begin_anew(context, connection);
+    if (request != NULL) {
+        text_finish(&request->answer.body);
+        free(request);
+    }
+    *mine = NULL;
+}
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **mine, enum MHD_ConnectionNotificationCode what)
 {
@@ -186,40 +229,88 @@ static void accept_new(struct server *server, uint64_t now_ms)
             return;
         server->accept_after_ms = now_ms + ACCEPT_PAUSE_MS;
         if (log_gate_opens(&server->gate, COMPLAIN_EVERY_MS, &suppressed))
-            log_warn("a connection to the health and metrics port cannot be taken", LOG_STRING("why", strerror(errno)),
+            log_warn("a connection cannot be taken", LOG_STRING("server", server->options.name), LOG_STRING("why", strerror(errno)),
                      LOG_I("suppressed", suppressed));
     }
 }
 
 /* ---- the thread ---- */
 
-static int turn_timeout_ms(const struct server *server, uint64_t now_ms)
+static uint64_t sleep_ms(const struct server *server, uint64_t now_ms)
 {
     MHD_UNSIGNED_LONG_LONG wanted_ms;
     bool has_to_look = !list_is_empty(&server->connections) || now_ms < server->accept_after_ms;
-    int timeout_ms = has_to_look ? TURN_MS : -1;
-    if (MHD_get_timeout(server->daemon, &wanted_ms) == MHD_YES && (timeout_ms < 0 || wanted_ms < (unsigned)timeout_ms))
-        timeout_ms = wanted_ms < TURN_MS ? (int)wanted_ms : TURN_MS;
-    return timeout_ms;
+    uint64_t sleep = has_to_look ? TURN_MS : UINT64_MAX;
+    if (MHD_get_timeout(server->daemon, &wanted_ms) == MHD_YES && wanted_ms < sleep)
+        sleep = wanted_ms < TURN_MS ? wanted_ms : TURN_MS;
+    return sleep;
+}
+
+static void woken(uv_poll_t *poll, int status, int events)
+{
+    (void)poll, (void)status, (void)events; /* the turn before the next sleep looks at everything */
+}
+
+static void alarm_rang(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void take_turn(uv_prepare_t *prepare)
+{
+    struct server *server = prepare->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    accept_new(server, now_ms);
+    MHD_run(server->daemon);
+    cut_off_old(server, now_ms);
+    uint64_t sleep = sleep_ms(server, now_ms);
+    if (sleep == UINT64_MAX)
+        uv_timer_stop(&server->alarm);
+    else
+        uv_timer_start(&server->alarm, alarm_rang, sleep, 0);
+    if (may_accept(server, now_ms))
+        uv_poll_start(&server->new_connections, UV_READABLE, woken);
+    else
+        uv_poll_stop(&server->new_connections);
+}
+
+static void asked_to_stop(uv_async_t *async)
+{
+    uv_stop(async->loop);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* libmicrohttpd wants nothing to be waited for at its end. */
+static void cut_off_open(struct server *server)
+{
+    struct link *link;
+    while ((link = list_take(&server->open)) != NULL) {
+        struct request *request = container_of(link, struct request, link);
+        request->state = REQUEST_ANSWERED;
+        request->answer = (struct server_answer){ .status = MHD_HTTP_SERVICE_UNAVAILABLE, .content_type = "text/plain" };
+        MHD_resume_connection(request->connection);
+    }
+    MHD_run(server->daemon);
 }
 
 static void *serve(void *context)
 {
     struct server *server = context;
-    struct pollfd files[] = {
-        { .fd = server->wake_up, .events = POLLIN },
-        { .fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN },
-        { .events = POLLIN },
-    };
-    while (files[0].revents == 0) {
-        uint64_t now_ms = clock_monotonic_ms();
-        files[2].fd = may_accept(server, now_ms) ? server->listener : -1; /* poll skips negative ones */
-        poll(files, COUNT_OF(files), turn_timeout_ms(server, now_ms));
-        now_ms = clock_monotonic_ms();
-        accept_new(server, now_ms);
-        MHD_run(server->daemon);
-        cut_off_old(server, now_ms);
-    }
+    const struct server_options *options = &server->options;
+    if (options->began != NULL)
+        options->began(options->context, &server->loop);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    if (options->ended != NULL)
+        options->ended(options->context);
+    cut_off_open(server);
+    uv_walk(&server->loop, close_handle, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
     return NULL;
 }
 
@@ -232,7 +323,7 @@ static bool start_thread(struct server *server)
     server->running = pthread_create(&server->thread, NULL, serve, server) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (server->running)
-        pthread_setname_np(server->thread, "jobhook-http");
+        pthread_setname_np(server->thread, server->options.name);
     return server->running;
 }
 
@@ -282,11 +373,25 @@ static void on_mhd_message(void *context, const char *format, va_list arguments)
 static struct MHD_Daemon *start_daemon(struct server *server)
 {
     /* No listening socket: accepting ourselves is how the oldest connection can give way to a new one. */
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-                            MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-                            MHD_OPTION_CONNECTION_LIMIT, server->options.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                            (unsigned)(server->options.connection_ms / 1000 + 1), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+                            server, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT, server->options.connections_max,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(server->options.connection_ms / 1000 + 1), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                             (size_t)SERVER_REQUEST_BYTES_MAX, MHD_OPTION_END);
+}
+
+static void watch(struct server *server)
+{
+    int requests = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    uv_async_init(&server->loop, &server->stop, asked_to_stop);
+    uv_timer_init(&server->loop, &server->alarm);
+    uv_prepare_init(&server->loop, &server->before_sleep);
+    server->before_sleep.data = server;
+    uv_prepare_start(&server->before_sleep, take_turn);
+    uv_poll_init(&server->loop, &server->new_connections, server->listener);
+    uv_poll_init(&server->loop, &server->requests, requests);
+    uv_poll_start(&server->requests, UV_READABLE, woken);
 }
 
 struct server *server_create(const struct server_options *options, char *problem, size_t size)
@@ -294,18 +399,23 @@ struct server *server_create(const struct server_options *options, char *problem
     struct server *server = memory_create(sizeof *server);
     const struct listen_address *listen = options->listen;
     server->options = *options;
-    server->listener = server->wake_up = -1;
+    server->listener = -1;
     list_init(&server->connections);
+    list_init(&server->open);
+    uv_loop_init(&server->loop);
     if (server->options.connections_max == 0)
         server->options.connections_max = SERVER_CONNECTIONS_MAX;
     if (server->options.connection_ms == 0)
         server->options.connection_ms = SERVER_CONNECTION_MS;
     if (!listen_on(server)) {
         snprintf(problem, size, "cannot listen on %s port %u: %s", listen->host, (unsigned)listen->port, strerror(errno));
-    } else if ((server->wake_up = eventfd(0, EFD_CLOEXEC)) < 0 || (server->daemon = start_daemon(server)) == NULL || !start_thread(server)) {
-        snprintf(problem, size, "cannot start the HTTP server: out of descriptors, threads or memory");
+    } else if ((server->daemon = start_daemon(server)) == NULL) {
+        snprintf(problem, size, "cannot start the HTTP server: out of descriptors or memory");
     } else {
-        return server;
+        watch(server);
+        if (start_thread(server))
+            return server;
+        snprintf(problem, size, "cannot start the HTTP server: out of threads");
     }
     server_destroy(server);
     return NULL;
@@ -316,16 +426,17 @@ void server_destroy(struct server *server)
     if (server == NULL)
         return;
     if (server->running) {
-        uint64_t one = 1;
-        if (write(server->wake_up, &one, sizeof one) == sizeof one)
-            pthread_join(server->thread, NULL);
+        uv_async_send(&server->stop);
+        pthread_join(server->thread, NULL);
+    } else {
+        uv_walk(&server->loop, close_handle, NULL);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon); /* closes the connections, on_connection included */
     if (server->listener >= 0)
         close(server->listener);
-    if (server->wake_up >= 0)
-        close(server->wake_up);
+    uv_loop_close(&server->loop);
     free(server);
 }
 

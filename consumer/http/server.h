@@ -1,14 +1,17 @@
-/* The HTTP server for probes and scrapes: /healthz, /readyz, /metrics. libmicrohttpd stays inside.
+/* An HTTP server with a thread and an event loop of its own, for answers that come at once or later. libmicrohttpd stays inside.
  *
- * One thread of its own, which never waits for a worker and which no worker waits for. Everything is bounded: the number of connections, the size
- * of a request, and the whole life of a connection (one request each, then it is closed), so that slow or silent clients cannot shut others out.
- * GET and HEAD only; no request body is read. */
+ * The thread never waits for a worker and no worker waits for it. Everything is bounded: the number of connections, the size of a request, and how long
+ * a connection may take, so that slow or silent clients cannot shut others out. No request body is read. */
 #ifndef JOBHOOK_CONSUMER_HTTP_SERVER_H
 #define JOBHOOK_CONSUMER_HTTP_SERVER_H
 
-#include "consumer/http/status.h"
+#include "consumer/base/text.h"
 #include "consumer/settings.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct uv_loop_s;
 struct server;
 
 enum {
@@ -16,13 +19,41 @@ enum {
     SERVER_CONNECTION_MS = 10000, /* the whole life of a connection */
     SERVER_CROWDED_MS = 1000,     /* the same while three quarters of the places are taken */
     SERVER_REQUEST_BYTES_MAX = 16384,
+    SERVER_HEADERS_MAX = 3,
 };
+
+struct server_request { /* valid until it is answered */
+    const char *method;
+    const char *target;        /* as it stands in the request line: path and query, nothing decoded */
+    const char *authorization; /* that header; NULL: there is none */
+};
+
+struct server_header {
+    const char *name, *value; /* copied */
+};
+
+struct server_answer {
+    unsigned status;
+    const char *content_type;
+    struct server_header headers[SERVER_HEADERS_MAX]; /* further ones; an empty name ends them */
+    struct text body;                                 /* taken over */
+};
+
+/* Exactly once for each request, on the server's thread, also before `asked` has returned. */
+void server_answer(struct server_request *request, struct server_answer *answer);
 
 struct server_options {
     const struct listen_address *listen;
-    const struct service_status *status; /* outlives the server */
-    uint32_t connections_max;            /* 0: SERVER_CONNECTIONS_MAX */
-    uint64_t connection_ms;              /* 0: SERVER_CONNECTION_MS */
+    const char *name; /* of the thread, at most 15 bytes, and for the log */
+    void (*asked)(void *context, struct server_request *request);
+    void *context;
+    /* Both may be NULL. On the server's thread: before the first request, and after the last. What is not answered by the end of `ended` is cut off: then
+     * server_answer must not be called any more. */
+    void (*began)(void *context, struct uv_loop_s *loop);
+    void (*ended)(void *context);
+    uint32_t connections_max; /* 0: SERVER_CONNECTIONS_MAX */
+    uint64_t connection_ms;   /* 0: SERVER_CONNECTION_MS */
+    bool many_requests; /* on a connection, one after the other: the time counts for each, idling included. Else it is closed after the first. */
 };
 
 /* NULL when the address cannot be listened on: `problem` says why. */

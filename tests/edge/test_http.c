@@ -1,7 +1,7 @@
 /* The HTTP server over a real socket: what it answers, and that no client can shut others out. */
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
-#include "consumer/http/server.h"
+#include "consumer/http/probes.h"
 #include "consumer/intake_stats.h"
 #include "consumer/lag.h"
 #include "dedupe/redis.h"
@@ -41,7 +41,9 @@ static void start_with(struct server_options options)
     worker.lag = lag_create();
     gauge_set(&worker.heartbeat_ms, (int64_t)clock_monotonic_ms());
     options.listen = &loopback;
-    options.status = &service;
+    options.name = "jobhook-http";
+    options.asked = probes_answer;
+    options.context = &service;
     server = server_create(&options, problem, sizeof problem);
     cr_assert_not_null(server, "%s", problem);
 }
@@ -274,7 +276,8 @@ Test(http, a_port_in_use_is_said_in_a_sentence)
 {
     char problem[256] = "";
     struct listen_address taken = { .host = "127.0.0.1", .port = server_port(server) };
-    cr_assert_null(server_create(&(struct server_options){ .listen = &taken, .status = &service }, problem, sizeof problem));
+    cr_assert_null(server_create(&(struct server_options){ .listen = &taken, .name = "jobhook-http", .asked = probes_answer, .context = &service },
+                                 problem, sizeof problem));
     cr_assert(has(problem, "cannot listen on 127.0.0.1 port ") && has(problem, "Address already in use"), "%s", problem);
 }
 
@@ -283,7 +286,8 @@ Test(http, it_listens_on_ipv6)
     char problem[256] = "";
     struct listen_address six = { .host = "::1" };
     struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-    struct server *other = server_create(&(struct server_options){ .listen = &six, .status = &service }, problem, sizeof problem);
+    struct server *other = server_create(
+        &(struct server_options){ .listen = &six, .name = "jobhook-http", .asked = probes_answer, .context = &service }, problem, sizeof problem);
     if (other == NULL)
         cr_skip_test("no IPv6 here: %s", problem);
     address.sin6_port = htons(server_port(other));

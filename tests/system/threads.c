@@ -5,7 +5,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
-#include "consumer/http/server.h"
+#include "consumer/http/probes.h"
 #include "consumer/intake_stats.h"
 #include "consumer/lag.h"
 #include "dedupe/redis.h"
@@ -94,7 +94,7 @@ int main(void)
 {
     char problem[256] = "";
     struct listen_address listen = { .host = "127.0.0.1" };
-    struct server_options options = { .listen = &listen, .status = &service };
+    struct server_options options = { .listen = &listen, .name = "jobhook-http", .asked = probes_answer, .context = &service };
     pthread_t threads[WORKERS + SCRAPERS];
     log_set(LOG_INFO, LOG_JSON);
     log_start();
