@@ -5,21 +5,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum outcome_kind {                          /* the numbers are stored in Redis: append only */
-                    OUTCOME_ANSWERED,        /* a status line; whatever happened to the body after it */
-                    OUTCOME_TIMEOUT,         /* no status line within the attempt timeout, connected */
-                    OUTCOME_CONNECT_TIMEOUT, /* no connection (TLS included) within the attempt timeout */
-                    OUTCOME_NAME_NOT_FOUND,  /* the name does not exist or has no address */
-                    OUTCOME_NAME_FAILED,     /* name servers did not answer */
-                    OUTCOME_CONNECT_REFUSED,
-                    OUTCOME_CONNECT_FAILED, /* unreachable, no route … */
-                    OUTCOME_TLS_VERIFY,     /* the certificate is not trusted, expired, or for another host */
-                    OUTCOME_TLS_FAILED,
-                    OUTCOME_CONNECTION_LOST, /* closed or reset before a status line */
-                    OUTCOME_BAD_ANSWER,      /* not HTTP, headers too large … */
-                    OUTCOME_BLOCKED_ADDRESS, /* the policy refused an address that the name has, or the peer */
-                    OUTCOME_LOCAL,           /* out of descriptors or memory here: nobody's fault out there */
-                    OUTCOME_KINDS,
+/* The numbers are stored in Redis: append only. */
+enum outcome_kind {
+    OUTCOME_ANSWERED,        /* a status line; whatever happened to the body after it */
+    OUTCOME_TIMEOUT,         /* no status line within the attempt timeout, connected */
+    OUTCOME_CONNECT_TIMEOUT, /* no connection (TLS included) within the attempt timeout */
+    OUTCOME_NAME_NOT_FOUND,  /* the name does not exist or has no address */
+    OUTCOME_NAME_FAILED,     /* name servers did not answer */
+    OUTCOME_CONNECT_REFUSED,
+    OUTCOME_CONNECT_FAILED, /* unreachable, no route … */
+    OUTCOME_TLS_VERIFY,     /* the certificate is not trusted, expired, or for another host */
+    OUTCOME_TLS_FAILED,
+    OUTCOME_CONNECTION_LOST, /* closed or reset before a status line */
+    OUTCOME_BAD_ANSWER,      /* not HTTP, headers too large … */
+    OUTCOME_BLOCKED_ADDRESS, /* the policy refused an address that the name has, or the peer */
+    OUTCOME_LOCAL,           /* out of descriptors or memory here: nobody's fault out there */
+    OUTCOME_KINDS,
 };
 
 enum { OUTCOME_SNIPPET_MAX = 4096 };
