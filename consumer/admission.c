@@ -107,6 +107,8 @@ static bool must_wait(const struct admission *admission, const struct partition 
     struct delay_clocks now = { clock_monotonic_ms(), claims_now_ms(admission->options.claims) };
     if (partition->is_input || arrival->unreadable != NULL)
         return false;
+    if (!claims_knows_time(admission->options.claims)) /* our wall clock may be hours ahead: the whole delay is safe, and Redis is away anyway */
+        now.redis_ms = arrival->attempt.due_ms - (int64_t)partition->delay_ms;
     *until_ms = delay_until_ms(arrival->attempt.due_ms, partition->delay_ms, &now);
     return *until_ms > now.monotonic_ms;
 }
@@ -361,9 +363,10 @@ struct admission *admission_create(const struct intake_options *options)
 {
     struct admission *admission = memory_create(sizeof(*admission));
     admission->options = *options;
-    admission->holds = holds_create(
-        options->redis,
-        &(struct holds_options){ .prefix = options->settings->redis_prefix, .ttl_ms = options->settings->state_ttl_ms, .timers = options->timers });
+    admission->holds = holds_create(options->redis, &(struct holds_options){ .prefix = options->settings->redis_prefix,
+                                                                             .ttl_ms = options->settings->state_ttl_ms,
+                                                                             .claims = options->claims,
+                                                                             .timers = options->timers });
     list_init(&admission->queue);
     return admission;
 }

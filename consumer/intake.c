@@ -7,6 +7,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/kafka.h"
+#include "consumer/offsets.h"
 #include "consumer/overtaken.h"
 #include "consumer/partitions.h"
 #include "consumer/survey.h"
@@ -24,7 +25,6 @@ enum {
     RECORDS_PER_VISIT = 64, /* of one partition, before the next gets its turn */
     STORE_EVERY_MS = 250,   /* offsets stored, hints checked */
     LAG_EVERY_MS = 1000,
-    COMMIT_WAIT_MS = 3000, /* when partitions are taken away */
     COMPLAIN_EVERY_MS = 60000,
     PREFETCH_LEAST_KIB = 1024, /* below that librdkafka's one-second rests cut the rate (measured) */
 };
@@ -34,6 +34,7 @@ struct intake {
     rd_kafka_t *consumer;
     rd_kafka_queue_t *events; /* the consumer's own queue: rebalances, errors, commits */
     struct partitions partitions;
+    struct offsets offsets;
     struct admission *admission;
     struct timer store;
     struct survey *survey;
@@ -53,79 +54,14 @@ static void complain(struct intake *intake, const char *what, rd_kafka_resp_err_
         log_warn(what, LOG_STRING("error", rd_kafka_err2name(error)), LOG_STRING("text", text), LOG_I("suppressed", suppressed));
 }
 
-/* ---- offsets ---- */
-
-static void list_finished(const struct partition *partition, rd_kafka_topic_partition_list_t *offsets)
-{
-    int64_t offset = ledger_committable(&partition->ledger);
-    if (offset < 0 || offset == partition->stored)
-        return;
-    rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = offset;
-}
-
-static void store_finished(struct intake *intake)
-{
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(16);
-    LIST_EACH (&intake->partitions.all, link) {
-        struct partition *partition = container_of(link, struct partition, link);
-        list_finished(partition, offsets);
-        partition->stored = ledger_committable(&partition->ledger);
-    }
-    if (offsets->cnt > 0)
-        rd_kafka_offsets_store(intake->consumer, offsets);
-    CRASH_POINT("stored", "", "");
-    rd_kafka_topic_partition_list_destroy(offsets);
-}
-
-static void count_commit(struct intake *intake, rd_kafka_resp_err_t error)
-{
-    if (error == RD_KAFKA_RESP_ERR__NO_OFFSET)
-        return;
-    CRASH_POINT("committed", "", "");
-    counter_add(error == RD_KAFKA_RESP_ERR_NO_ERROR ? &intake->options.stats->commits : &intake->options.stats->commit_failures, 1);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        complain(intake, "a commit failed, its events may be read again", error, rd_kafka_err2str(error));
-}
-
-/* Synchronously, but never longer than `wait_ms`: a frozen broker must not hold the loop. */
-static bool commit_now(struct intake *intake, rd_kafka_topic_partition_list_t *offsets, uint64_t wait_ms)
-{
-    if (offsets->cnt == 0)
-        return true;
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(intake->consumer);
-    rd_kafka_resp_err_t error = rd_kafka_commit_queue(intake->consumer, offsets, answers, NULL, NULL);
-    rd_kafka_event_t *event = error == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(answers, (int)wait_ms) : NULL;
-    if (event != NULL) {
-        overtaken_by_deletion(&intake->partitions, intake->consumer, rd_kafka_event_topic_partition_list(event), intake->options.stats);
-        error = rd_kafka_event_error(event);
-        rd_kafka_event_destroy(event);
-    } else if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        error = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    }
-    count_commit(intake, error);
-    rd_kafka_queue_destroy(answers);
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* After careful reading: the next crash must not bring the partition back to what was found out. */
-static bool commit_partition(struct intake *intake, const struct partition *partition)
-{
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
-    store_finished(intake); /* or the background commit would go back */
-    if (ledger_committable(&partition->ledger) >= 0)
-        rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = ledger_committable(&partition->ledger);
-    bool committed = commit_now(intake, offsets, COMMIT_WAIT_MS);
-    rd_kafka_topic_partition_list_destroy(offsets);
-    return committed;
-}
-
 /* ---- one record ---- */
 
-/* Offsets went backwards: the topic was created anew, or retention overtook us and the group starts over. The old deliveries end on their own. */
-static struct partition *start_anew(struct intake *intake, struct partition *old)
+/* Offsets went backwards: the topic was created anew, or its end was lost with a broker. The old deliveries end on their own. */
+static struct partition *start_anew(struct intake *intake, struct partition *old, int64_t offset)
 {
     log_warn("offsets went backwards: the partition starts anew", LOG_STRING("topic", old->topic), LOG_I("partition", old->id),
-             LOG_I("position", old->ledger.position));
+             LOG_I("position", old->ledger.position), LOG_I("offset", offset));
+    offsets_rewind(&intake->offsets, old, offset);
     deliveries_revoke(intake->options.deliveries, &old->home);
     admission_leave(intake->admission, old);
     partitions_orphan(&intake->partitions, old);
@@ -135,7 +71,9 @@ static struct partition *start_anew(struct intake *intake, struct partition *old
 static void take(struct intake *intake, struct partition *partition, const rd_kafka_message_t *message)
 {
     if (message->offset < partition->ledger.position)
-        partition = start_anew(intake, partition);
+        partition = start_anew(intake, partition, message->offset);
+    else if (overtaken_fell_back(partition, message->offset))
+        offsets_rewind(&intake->offsets, partition, message->offset);
     overtaken_note(partition, message->offset);
     struct arrival arrival;
     arrival_read(&intake->scratch, message, partition->is_input ? NULL : partition->topic, &arrival);
@@ -148,9 +86,11 @@ static void take(struct intake *intake, struct partition *partition, const rd_ka
 
 static void reach_end(struct intake *intake, struct partition *partition, int64_t position)
 {
+    if (overtaken_fell_back(partition, position))
+        offsets_rewind(&intake->offsets, partition, position);
     overtaken_note(partition, position);
     ledger_advance(&partition->ledger, position);
-    if (admission_reach_end(intake->admission, partition) && commit_partition(intake, partition))
+    if (admission_reach_end(intake->admission, partition) && offsets_commit_partition(&intake->offsets, partition))
         admission_forget_deaths(partition);
 }
 
@@ -196,19 +136,15 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
 
 static void unassign(struct intake *intake)
 {
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(16);
     size_t count = intake->partitions.all.length;
     LIST_EACH (&intake->partitions.all, link) {
         struct partition *partition = container_of(link, struct partition, link);
         deliveries_revoke(intake->options.deliveries, &partition->home);
         admission_leave(intake->admission, partition);
-        if (ledger_committable(&partition->ledger) >= 0)
-            rd_kafka_topic_partition_list_add(offsets, partition->topic, partition->id)->offset = ledger_committable(&partition->ledger);
     }
     CRASH_POINT("revoked", "", "");
     if (!rd_kafka_assignment_lost(intake->consumer))
-        commit_now(intake, offsets, COMMIT_WAIT_MS);
-    rd_kafka_topic_partition_list_destroy(offsets);
+        offsets_commit_all(&intake->offsets);
     LIST_EACH (&intake->partitions.all, link)
         partitions_orphan(&intake->partitions, container_of(link, struct partition, link));
     rd_kafka_assign(intake->consumer, NULL);
@@ -249,7 +185,7 @@ static void serve_events(struct intake *intake)
             rebalance(intake, event);
             break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
-            count_commit(intake, rd_kafka_event_error(event));
+            offsets_note_commit(&intake->offsets, rd_kafka_event_error(event));
             break;
         case RD_KAFKA_EVENT_ERROR:
             note_error(intake, event);
@@ -274,7 +210,7 @@ static void store_fired(struct timer *timer)
 {
     struct intake *intake = container_of(timer, struct intake, store);
     uint64_t now_ms = clock_monotonic_ms();
-    store_finished(intake);
+    offsets_store(&intake->offsets);
     admission_watch(intake->admission, now_ms);
     overtaken_judge(&intake->partitions, intake->consumer, intake->options.stats);
     partitions_sweep(&intake->partitions);
@@ -332,7 +268,7 @@ void intake_release(struct delivery_home *home, uint64_t slot, bool handled)
         ledger_close(&partition->ledger, slot);
     struct intake *intake = container_of(partition->set, struct intake, partitions);
     if (admission_release(intake->admission, partition, slot, handled))
-        commit_partition(intake, partition);
+        offsets_commit_partition(&intake->offsets, partition);
 }
 
 static void woken(uv_poll_t *poll, int status, int events)
@@ -431,6 +367,7 @@ struct intake *intake_create(const struct intake_options *options, char *problem
     intake->polls[0] = watch(intake, intake->wake, woken);
     intake->polls[1] = watch(intake, intake->event_fd, event_woken);
     partitions_init(&intake->partitions, options->timers, options->settings->topic, intake->wake[1]);
+    offsets_init(&intake->offsets, consumer, &intake->partitions, options->stats);
     intake->admission = intake->partitions.admission = admission_create(options);
     intake->store.fire = store_fired;
     rd_kafka_poll_set_consumer(consumer);
@@ -448,7 +385,7 @@ struct intake *intake_create(const struct intake_options *options, char *problem
 void intake_close(struct intake *intake, uint64_t deadline_ms)
 {
     intake->stopped = true;
-    store_finished(intake);
+    offsets_store(&intake->offsets);
     rd_kafka_error_destroy(rd_kafka_consumer_close_queue(intake->consumer, intake->events));
     while (!rd_kafka_consumer_closed(intake->consumer) && clock_monotonic_ms() < deadline_ms) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(intake->events, 50);

@@ -35,6 +35,11 @@ void overtaken_begin(struct partition *partition, struct rd_kafka_topic_partitio
     partition->overtaken.expected = place->offset;
 }
 
+bool overtaken_fell_back(const struct partition *partition, int64_t offset)
+{
+    return partition->ledger.position < 0 && partition->overtaken.is_known && offset < partition->overtaken.expected;
+}
+
 void overtaken_note(struct partition *partition, int64_t offset)
 {
     struct overtaken *overtaken = &partition->overtaken;

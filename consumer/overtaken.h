@@ -28,6 +28,8 @@ struct rd_kafka_topic_partition_list_s *overtaken_ask(struct rd_kafka_s *consume
 void overtaken_free(struct rd_kafka_topic_partition_list_s *committed); /* NULL is fine */
 /* The partition begins behind what `committed` says of it. */
 void overtaken_begin(struct partition *partition, struct rd_kafka_topic_partition_list_s *committed);
+/* The first record since the assignment, or the partition's end, lies before what the group had committed: the log lost its tail. */
+bool overtaken_fell_back(const struct partition *partition, int64_t offset);
 /* Before the ledger hears of it: the next record, or the partition's end, has this offset. */
 void overtaken_note(struct partition *partition, int64_t offset);
 /* Now and then: judges one jump, waiting some tenths of a second for the broker at the most. */

@@ -307,9 +307,9 @@ static void unmake(struct worker *worker)
     CRASH_POINT("left", "", "");
     hide_parts(worker);
     lanes_destroy(worker->lanes);
+    outbox_destroy(worker->outbox, PURGE_MS); /* it may still be sending bytes of events, which go with the deliveries */
     deliveries_destroy(worker->deliveries);
     intake_destroy(worker->intake);
-    outbox_destroy(worker->outbox, PURGE_MS);
     scheduler_destroy(worker->scheduler);
     signature_destroy(worker->signature);
     names_destroy(worker->names);

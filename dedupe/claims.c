@@ -276,6 +276,17 @@ void claims_release(struct claims *claims, const struct claim *claim)
     ask(claims, &(struct ask){ &script_release, claim, rank, claim->deferral, 0, NULL, NULL });
 }
 
+bool claims_knows_time(const struct claims *claims)
+{
+    return claims->clock.known;
+}
+
+void claims_hear_time(struct claims *claims, uint64_t asked_us, int64_t redis_ms)
+{
+    if (redis_ms >= 0 && redis_ms <= REDIS_MS_MAX)
+        note_clock(&claims->clock, asked_us, redis_ms);
+}
+
 int64_t claims_now_ms(const struct claims *claims)
 {
     if (!claims->clock.known)

@@ -65,8 +65,11 @@ void claims_defer(struct claims *claims, const struct claim *claim, int64_t due_
 /* Before any byte was sent: ends the own lease. Nobody waits for it. */
 void claims_release(struct claims *claims, const struct claim *claim);
 
-/* Redis's clock, ms since 1970: the local wall clock plus the last offset heard of (0 before the first answer). */
+/* Redis's clock, ms since 1970, as its answers told it; before the first of them the local wall clock. */
 int64_t claims_now_ms(const struct claims *claims);
+bool claims_knows_time(const struct claims *claims); /* else claims_now_ms is the local wall clock, which may be anywhere */
+/* A reply that came just now, to a question asked at `asked_us` (monotonic) or later, names Redis's time. */
+void claims_hear_time(struct claims *claims, uint64_t asked_us, int64_t redis_ms);
 bool claims_reached(const struct claims *claims);           /* Redis has answered this process at least once */
 uint64_t claims_away_since_ms(const struct claims *claims); /* monotonic; 0 while Redis is up */
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BYTES_MAX = 4096, NUMBER_BYTES = 24, AGAIN_MS = 200, ARGUMENTS = 5 };
+enum { KEY_BYTES_MAX = 4096, NUMBER_BYTES = 24, AGAIN_MS = 200, ARGUMENTS = 5, ANSWER_NUMBERS = 3 /* deaths, where they began, Redis's time */ };
 
 /* No task id holds a control character, so no task's key is one of these. */
 static const char KEY_MARK[] = "\x01hold\x01";
@@ -18,6 +18,7 @@ static const char KEY_MARK[] = "\x01hold\x01";
 struct holds {
     struct redis *redis;
     struct timers *timers;
+    struct claims *claims;
     char *prefix;
     char ttl[NUMBER_BYTES];
     size_t under_way; /* commands that nobody waits for */
@@ -61,8 +62,11 @@ static void answer(struct hold *hold, const struct hold_answer *answer)
 
 static bool read_reply(const struct redis_reply_array *reply, struct hold_answer *answer)
 {
-    if (reply->count != 2 || !reply->items[0].is_integer || !reply->items[1].is_integer)
+    if (reply->count != ANSWER_NUMBERS)
         return false;
+    for (size_t i = 0; i < ANSWER_NUMBERS; i++)
+        if (!reply->items[i].is_integer)
+            return false;
     int64_t dead = reply->items[0].integer;
     *answer = (struct hold_answer){ .dead = dead < 0 ? 0 : dead > INT32_MAX ? INT32_MAX : (uint32_t)dead, .from = reply->items[1].integer };
     return true;
@@ -73,6 +77,8 @@ static void replied(void *context, enum redis_state state, const struct redis_re
     struct hold *hold = context;
     struct hold_answer found = { .away = true };
     if (state == REDIS_REPLY && read_reply(reply, &found)) {
+        if (hold->holds->claims != NULL)
+            claims_hear_time(hold->holds->claims, hold->asked_us, reply->items[2].integer);
         answer(hold, &found);
     } else if (clock_monotonic_ms() - hold->asked_ms < HOLD_PATIENCE_MS) {
         timers_start(hold->holds->timers, &hold->again, clock_monotonic_ms() + AGAIN_MS);
@@ -81,10 +87,15 @@ static void replied(void *context, enum redis_state state, const struct redis_re
     }
 }
 
+static void ask(struct hold *hold)
+{
+    hold->asked_us = clock_monotonic_us();
+    eval(hold, (int)hold->weight, replied, hold);
+}
+
 static void ask_again(struct timer *timer)
 {
-    struct hold *hold = container_of(timer, struct hold, again);
-    eval(hold, (int)hold->weight, replied, hold);
+    ask(container_of(timer, struct hold, again));
 }
 
 /* ---- holds ---- */
@@ -104,7 +115,7 @@ void hold_take(struct hold *hold, struct holds *holds, const struct hold_terms *
     text_append_string(&hold->key, holds->prefix);
     text_append_string(&hold->key, KEY_MARK);
     text_append(&hold->key, terms->name);
-    eval(hold, (int)hold->weight, replied, hold);
+    ask(hold);
 }
 
 void hold_weigh(struct hold *hold, uint32_t weight)
@@ -149,6 +160,7 @@ struct holds *holds_create(struct redis *redis, const struct holds_options *opti
     struct holds *holds = memory_create(sizeof(*holds));
     holds->redis = redis;
     holds->timers = options->timers;
+    holds->claims = options->claims;
     holds->prefix = memory_copy(options->prefix, strlen(options->prefix));
     snprintf(holds->ttl, sizeof(holds->ttl), "%" PRIu64, options->ttl_ms);
     return holds;

@@ -7,6 +7,7 @@
 #define JOBHOOK_DEDUPE_HOLDS_H
 
 #include "consumer/base/timers.h"
+#include "dedupe/claims.h"
 #include "dedupe/record.h"
 #include "dedupe/redis.h"
 
@@ -14,8 +15,9 @@ struct holds;
 struct hold;
 
 struct holds_options {
-    const char *prefix; /* in front of every key; the keys of holds have control characters behind it, those of tasks never */
-    uint64_t ttl_ms;    /* of a key, from its last write */
+    const char *prefix;    /* in front of every key; the keys of holds have control characters behind it, those of tasks never */
+    uint64_t ttl_ms;       /* of a key, from its last write */
+    struct claims *claims; /* hear Redis's time from every answer; NULL: nobody wants to */
     struct timers *timers;
 };
 
@@ -34,8 +36,9 @@ struct hold { /* embedded; zeroed: nothing held */
     uint8_t token[TOKEN_BYTES];
     int64_t at;
     uint32_t range;
-    uint32_t weight; /* 0: not held */
-    uint64_t asked_ms;
+    uint32_t weight;                                                       /* 0: not held */
+    uint64_t asked_ms;                                                     /* at first */
+    uint64_t asked_us;                                                     /* last */
     void (*answered)(struct hold *hold, const struct hold_answer *answer); /* NULL: nobody waits any longer */
 };
 

@@ -191,7 +191,7 @@ static void publish_it(struct delivery *d)
     if (d->plan == PLAN_DEFER) {
         publish_deferral(d);
     } else if (d->next != NEXT_RETRY) {
-        publish_dead(d, (enum dead_reason)d->next);
+        publish_dead(d, delivery_dead_reason(d));
     } else if (!retry_delay_after(options->schedule, d->attempt.number, &delay_ms)) {
         publish_dead(d, DEAD_EXHAUSTED);
     } else {

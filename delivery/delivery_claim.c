@@ -63,3 +63,11 @@ bool delivery_gives_up_redis(const struct delivery *d)
     return options->redis_down_delivers && claims_reached(options->claims) && since_ms != 0 &&
            clock_monotonic_ms() - since_ms >= options->redis_wait_ms;
 }
+
+enum dead_reason delivery_dead_reason(struct delivery *d)
+{
+    if (d->next < DEAD_REASONS)
+        return (enum dead_reason)d->next;
+    d->detail = "it failed for good, for a reason that only another version of jobhook knows";
+    return DEAD_EXHAUSTED;
+}

@@ -69,6 +69,8 @@ uint32_t delivery_attempts_made(const struct delivery *delivery); /* once it is 
 void delivery_release_claim(struct delivery *delivery);
 uint64_t delivery_trouble_ms(struct delivery *delivery);
 bool delivery_gives_up_redis(const struct delivery *delivery);
+/* Why it is dead, as `next` says; of what another version recorded there, the nearest that this one knows. */
+enum dead_reason delivery_dead_reason(struct delivery *delivery);
 
 /* ---- delivery_set.c: what all have in common ---- */
 

@@ -266,11 +266,20 @@ static bool has_control_character(struct slice text)
     return found != 0;
 }
 
+/* Ours come on top: an event must not become malformed on its way through the retry topics. */
+static size_t count_headers(const struct event *event)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < event->header_count; i++)
+        count += !slice_starts_with(event->headers[i].name, "jobhook-");
+    return count;
+}
+
 /* What can be said before parsing. */
 static const char *check_bytes(const struct event *event)
 {
     struct slice value = event->value;
-    if (event->header_count > EVENT_HEADERS_MAX)
+    if (event->header_count > EVENT_HEADERS_MAX && count_headers(event) > EVENT_HEADERS_MAX)
         return "the record has more than 256 headers";
     if (!event->has_value)
         return "the record has no value (a tombstone)";

@@ -14,7 +14,7 @@ enum {
     EVENT_TASK_ID_MAX = 256,
     EVENT_TASK_TYPE_MAX = 128,
     EVENT_DEPTH_MAX = 512,   /* nesting of arrays and objects */
-    EVENT_HEADERS_MAX = 256, /* more are malformed: invalid_event */
+    EVENT_HEADERS_MAX = 256, /* more are malformed: invalid_event; those called jobhook-… come on top */
 };
 
 struct event_header {

@@ -43,4 +43,5 @@ else
     end
     redis.call('PEXPIRE', key, ttl)
 end
-return { dead, from or 0 }
+local clock = redis.call('TIME')
+return { dead, from or 0, clock[1] * 1000 + math.floor(clock[2] / 1000) }

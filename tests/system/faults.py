@@ -13,6 +13,8 @@ import time
 import harness
 from harness import event, wait_for
 
+HOUR_S = 3600
+
 # Short enough for a test, long enough for a busy machine.
 QUICK = {"JOBHOOK_ATTEMPT_TIMEOUT": "3s", "JOBHOOK_LEASE_MARGIN": "2s", "KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_HEARTBEAT_INTERVAL_MS": "500"}
 
@@ -131,6 +133,22 @@ class Shim:
     @property
     def refused(self):
         return self.values[1] < 0
+
+
+def start_with_shim(rig, hook, name):
+    shim = Shim(rig.folder, name)
+    hook.settings.update(shim.environment)
+    hook.environment = lambda: {**{n: str(v) for n, v in hook.settings.items() if v is not None}, "PATH": os.environ["PATH"]}
+    return shim
+
+
+def retried(rig, count, delay_s=1.0):
+    """Each task had two attempts, the second not before its delay by a clock that nobody stepped."""
+    wait_for(lambda: sum(r["nth"] == 2 for r in rig.receiver.requests()) == count, 40, f"{count} retries")
+    rig.wait_no_lag(30)
+    assert doubled(rig) == 0 and len(rig.receiver.requests()) == 2 * count and rig.dead() == []
+    for first, second in rig.receiver.by_task().values():
+        assert second["mono"] - first["mono"] >= delay_s - 0.005
 
 
 def cpu_seconds(process):

@@ -6,10 +6,9 @@ import subprocess
 import time
 
 import harness
-from faults import QUICK, Shim, assert_each_once, cpu_seconds, doubled, ends_within, load
+from faults import HOUR_S, QUICK, Shim, assert_each_once, cpu_seconds, doubled, ends_within, load, retried, start_with_shim
 from harness import event, wait_for
 
-HOUR_S = 3600
 DRAIN_S = 25 + 12  # JOBHOOK_DRAIN_TIMEOUT, and see test_shutdown.py
 
 
@@ -79,22 +78,6 @@ def test_descriptors_that_run_out_slow_it_down_and_nothing_more(make_rig):
 
 
 # ----------------------------------------------------------------------------------------------------------------------------- clocks
-
-def start_with_shim(rig, hook, name):
-    shim = Shim(rig.folder, name)
-    hook.settings.update(shim.environment)
-    hook.environment = lambda: {**{n: str(v) for n, v in hook.settings.items() if v is not None}, "PATH": os.environ["PATH"]}
-    return shim
-
-
-def retried(rig, count):
-    """Each task had two attempts, the second not before its delay by a clock that nobody stepped."""
-    wait_for(lambda: sum(r["nth"] == 2 for r in rig.receiver.requests()) == count, 40, f"{count} retries")
-    rig.wait_no_lag(30)
-    assert doubled(rig) == 0 and len(rig.receiver.requests()) == 2 * count and rig.dead() == []
-    for first, second in rig.receiver.by_task().values():
-        assert second["mono"] - first["mono"] >= 1.0 - 0.005
-
 
 def stepping(rig, step, count=150):
     """Clocks go an hour forth, two back, and home, while events are on all their ways."""

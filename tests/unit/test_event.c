@@ -346,6 +346,21 @@ Test(event, takes_256_headers_and_not_one_more)
     event_destroy(event);
 }
 
+/* As a retry of an event that had all the headers it may have. */
+Test(event, takes_headers_of_our_own_on_top_of_the_256)
+{
+    static struct event_header headers[EVENT_HEADERS_MAX + 12];
+    for (size_t i = 0; i < COUNT_OF(headers); i++)
+        headers[i] = (struct event_header){ i < EVENT_HEADERS_MAX ? SLICE("h") : SLICE("jobhook-attempt"), SLICE("2"), true };
+    struct event_record record = {
+        .has_value = true, .value = SLICE("{\"task_id\":\"t\"," COMPLETED "}"), .headers = headers, .header_count = COUNT_OF(headers)
+    };
+    const char *problem = "";
+    struct event *event = event_create(&record);
+    cr_expect(event_parse(event, &problem), "%s", problem);
+    event_destroy(event);
+}
+
 struct problem_case {
     const char *value, *problem;
 };

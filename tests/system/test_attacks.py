@@ -1,0 +1,98 @@
+"""Ways to make it lose, double, alter or hasten an event that no list of faults names. Each did harm once, or would have if it had not been thought of."""
+import os
+import shutil
+import time
+
+import pytest
+
+import harness
+from faults import HOUR_S, QUICK, assert_each_once, doubled, load, retried, start_with_shim
+from harness import event, wait_for
+
+
+# ------------------------------------------------------------------------------------------------ clocks nobody has told the worker of
+
+@pytest.mark.parametrize("wrong_s", [HOUR_S, -HOUR_S])
+def test_a_worker_that_starts_with_a_wrong_clock_sends_no_waiting_retry_early(make_rig, wrong_s):
+    """Its first record is a retry that waits: nothing has told it Redis's time yet but the answer to the very first question."""
+    rig = make_rig(delays="8s")
+    hook = rig.jobhook(**QUICK).start()
+    rig.publish(*load(rig, 20, "500,ok"))
+    wait_for(lambda: hook.settled("scheduled") == 20, 20, "all wait for their retry")
+    assert hook.stop() == 0
+    hook = rig.jobhook(**QUICK)
+    start_with_shim(rig, hook, "wrong").step_clock(wrong_s)
+    hook.start()
+    retried(rig, 20, 8.0)
+
+
+# ------------------------------------------------------------------------------------------------------------ Kafka loses its own tail
+
+def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(folder):
+    """An unclean election: the log ends before the offset that the group has committed. What is written there afterwards must not be passed over,
+    not even when the copy that noticed dies before it came up to the old place again."""
+    cluster = harness.Kafka(folder)
+    try:
+        rig = harness.Rig(folder, cluster.start(), partitions=1)
+        node, log = cluster.nodes[0], os.path.join(folder, cluster.nodes[0].name, rig.topic + "-0")
+        hook = rig.jobhook(**QUICK).start()
+        rig.publish(*load(rig, 20, "ok"))
+        rig.receiver.wait(20)
+        rig.wait_no_lag()
+        assert node.stop(40) in (0, 143)
+        shutil.copytree(log, os.path.join(folder, "old"))
+        node.start()
+        cluster.wait_ready()
+        rig.publish(*load(rig, 30, "ok", start=20))
+        rig.receiver.wait(50, seconds=40)
+        rig.wait_no_lag()
+        node.stop(40)
+        shutil.rmtree(log)
+        shutil.copytree(os.path.join(folder, "old"), log)
+        node.start()
+        cluster.wait_ready()
+        assert sum(cluster.end_offsets(rig.topic).values()) == 20 and cluster.committed(rig.group, rig.topic)[0] == 50
+        wait_for(lambda: "the group goes back" in hook.log(), 60, "that the log says so")
+        rig.publish(event("held", rig.receiver.url("slow2000")), *load(rig, 9, "ok", start=50))
+        rig.receiver.wait(59, seconds=30)
+        hook.kill()
+        rig.publish(*load(rig, 40, "ok", start=60))
+        rig.jobhook(**QUICK).start()
+        wait_for(lambda: len(rig.receiver.by_task()) == 50 + 10 + 40, 60, "every event")
+        rig.wait_no_lag(30)
+        assert_each_once(rig, 100, extra=1)
+        assert not rig.close()
+    finally:
+        cluster.stop()
+
+
+# ----------------------------------------------------------------------------------------------------------------------- odd records
+
+def test_an_event_with_all_the_headers_it_may_have_survives_its_retries(rig):
+    headers = [(f"h{i}", b"v") for i in range(256)]
+    rig.jobhook(**QUICK).start()
+    rig.publish(event("many", rig.receiver.url("500,500,ok"), headers=headers))
+    rig.receiver.wait(3)
+    rig.wait_no_lag()
+    assert rig.dead() == [] and doubled(rig) == 0
+
+
+# ------------------------------------------------------------------------------------------------ two versions that share a Redis
+
+def test_a_verdict_that_only_another_version_knows_buries_the_event_and_nobody_else(make_rig):
+    """A newer copy may record a reason to die that an older one has no name for, and die itself before the letter was written."""
+    rig = make_rig(partitions=1)
+    hook = rig.jobhook(**QUICK, JOBHOOK_MAX_IN_FLIGHT=1).start()
+    rig.publish(*[event(f"t{i}", rig.receiver.url("hang,ok")) for i in range(3)])
+    rig.receiver.wait(1)
+    hook.kill()
+    client = rig.redis.client()
+    (key,) = [k for k in client.keys() if k.endswith(b":t0")]
+    record = bytearray(client.get(key))
+    assert record[1] == 1 and record[2] == 1  # leased, C(1)
+    client.set(key, bytes([1, 0, 2]) + record[3:14] + bytes([77]) + record[15:35] + bytes(8))  # F(1), and then 77
+    rig.jobhook(**QUICK).start()
+    (letter,) = rig.wait_dead(1, 40)
+    assert letter.key == key.rsplit(b":")[-1] and letter.headers["jobhook-reason"] == "exhausted" and "another version" in letter.headers["jobhook-detail"]
+    wait_for(lambda: len([r for r in rig.receiver.requests() if r["nth"] == 2]) == 2, 40, "the others")
+    rig.wait_no_lag()
