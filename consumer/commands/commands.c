@@ -17,3 +17,11 @@ bool command_settings(struct settings *settings)
     text_finish(&mistakes);
     return fine;
 }
+
+bool command_settings_quietly(struct settings *settings)
+{
+    if (!command_settings(settings))
+        return false;
+    log_set(settings->log_level == LOG_INFO ? LOG_WARN : settings->log_level, LOG_TEXT);
+    return true;
+}

@@ -24,10 +24,15 @@ int command_topics(int argc, char **argv);
 int command_sign(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_secret(int argc, char **argv);
+int command_dlq(int argc, char **argv);
+int command_resend(int argc, char **argv);
 extern const char command_sign_help[], command_verify_help[], command_secret_help[];
+extern const char command_resend_help[];
 
 /* Reads the settings for a command, and sets the log's level and format by them. On false all mistakes were printed on standard error: return
  * COMMAND_FAILED. */
 MUST_USE bool command_settings(struct settings *settings);
+/* The same for commands whose log lines stand among what they print: warnings only, unless JOBHOOK_LOG_LEVEL asks for more or less, as text. */
+MUST_USE bool command_settings_quietly(struct settings *settings);
 
 #endif

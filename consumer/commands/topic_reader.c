@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
-    ASK_MS = 10000,    /* for metadata and offsets */
+    ASK_MS = 10000, /* for metadata and offsets */
+    ASK_AGAIN_MS = 100,
     SILENT_MS = 30000, /* not a word from a partition that is not at its end */
     TOGETHER_MAX = 16, /* partitions that are read at a time: each may hold a queue of records */
     PROBLEM_BYTES = 512,
@@ -136,8 +138,8 @@ static bool give_up(struct topic_reader *reader, const char *what, rd_kafka_resp
 /* Kafka takes these instead of a time, too. */
 enum { EARLIEST = -2, LATEST = -1 };
 
-/* Asks for one offset of every place; `time_of` says by which time. */
-static bool ask_offsets(struct topic_reader *reader, int64_t (*time_of)(const struct place *place), int64_t *offsets)
+/* Asks once for one offset of every place; `time_of` says by which time. */
+static rd_kafka_resp_err_t ask_offsets_once(struct topic_reader *reader, int64_t (*time_of)(const struct place *place), int64_t *offsets)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->place_count);
     for (size_t i = 0; i < reader->place_count; i++)
@@ -150,6 +152,16 @@ static bool ask_offsets(struct topic_reader *reader, int64_t (*time_of)(const st
         offsets[i] = answer == NULL ? -1 : answer->offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+/* A leader that moves, or has not begun, is asked again. */
+static bool ask_offsets(struct topic_reader *reader, int64_t (*time_of)(const struct place *place), int64_t *offsets)
+{
+    uint64_t until_ms = clock_monotonic_ms() + ASK_MS;
+    rd_kafka_resp_err_t error;
+    while ((error = ask_offsets_once(reader, time_of, offsets)) != RD_KAFKA_RESP_ERR_NO_ERROR && clock_monotonic_ms() < until_ms)
+        nanosleep(&(struct timespec){ .tv_nsec = ASK_AGAIN_MS * 1000000L }, NULL);
     return error == RD_KAFKA_RESP_ERR_NO_ERROR || give_up(reader, "Kafka does not say where the topic begins and ends", error);
 }
 
@@ -370,6 +382,19 @@ enum topic_step topic_reader_next(struct topic_reader *reader, uint64_t wait_ms,
 const char *topic_reader_problem(const struct topic_reader *reader)
 {
     return reader->problem;
+}
+
+bool topic_reader_bounds(const struct topic_reader *reader, const char *topic, int32_t partition, int64_t *first, int64_t *end)
+{
+    for (size_t i = 0; i < reader->place_count; i++) {
+        const struct place *place = &reader->places[i];
+        if (place->range.partition != partition || strcmp(place->topic, topic) != 0)
+            continue;
+        *first = place->first;
+        *end = place->end;
+        return true;
+    }
+    return false;
 }
 
 struct topic_progress topic_reader_progress(const struct topic_reader *reader)

@@ -60,6 +60,9 @@ MUST_USE bool topic_reader_add(struct topic_reader *reader, const char *topic, c
 enum topic_step topic_reader_next(struct topic_reader *reader, uint64_t wait_ms, struct topic_record *record);
 const char *topic_reader_problem(const struct topic_reader *reader);
 
+/* Where the reading of a partition began and where it ends; after the first topic_reader_next. False when nothing of it is read. */
+MUST_USE bool topic_reader_bounds(const struct topic_reader *reader, const char *topic, int32_t partition, int64_t *first, int64_t *end);
+
 struct topic_progress {
     uint64_t done, all; /* offsets, those that hold no record included; of ranges that have an end */
 };

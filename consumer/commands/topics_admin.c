@@ -255,3 +255,37 @@ bool topics_admin_make(struct topics_admin *admin, const struct topics_plan *pla
     rd_kafka_event_destroy(event);
     return true;
 }
+
+/* ---- cut ---- */
+
+static bool read_cuts(rd_kafka_event_t *event, struct text *problem)
+{
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+    bool fine = true;
+    for (int i = 0; i < list->cnt; i++) {
+        if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        text_printf(problem, "%spartition %" PRId32 ": %s", fine ? "" : "; ", list->elems[i].partition, rd_kafka_err2str(list->elems[i].err));
+        fine = false;
+    }
+    return fine;
+}
+
+bool topics_admin_cut(struct topics_admin *admin, const char *topic, const struct topics_cut *cuts, size_t count, struct text *problem)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, cuts[i].partition)->offset = cuts[i].before;
+    rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_AdminOptions_t *options = options_create(admin, RD_KAFKA_ADMIN_OP_DELETERECORDS, MAKE_TIMEOUT_MS);
+    rd_kafka_DeleteRecords(admin->handle, &request, 1, options, admin->queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_event_t *event = wait_for(admin, RD_KAFKA_EVENT_DELETERECORDS_RESULT, MAKE_TIMEOUT_MS, problem);
+    if (event == NULL)
+        return false;
+    bool fine = read_cuts(event, problem);
+    rd_kafka_event_destroy(event);
+    return fine;
+}

@@ -23,4 +23,11 @@ MUST_USE bool topics_admin_make(struct topics_admin *admin, const struct topics_
 /* Retry topics that exist and are not in the plan: left over from another schedule. */
 void topics_admin_left_over(const struct topics_admin *admin, const struct topics_plan *plan, struct text *lines);
 
+struct topics_cut { /* of one partition: the records before that offset are deleted */
+    int32_t partition;
+    int64_t before;
+};
+/* Deletes the beginnings of a topic's partitions for good. On false not all of it was done: `problem` says why. */
+MUST_USE bool topics_admin_cut(struct topics_admin *admin, const char *topic, const struct topics_cut *cuts, size_t count, struct text *problem);
+
 #endif

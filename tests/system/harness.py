@@ -389,7 +389,8 @@ class Jobhook(Process):
     def command(self, *arguments, seconds=60, **settings):
         """Runs another command of the program with the same settings: (exit status, output, errors)."""
         environment = {**self.environment(), **settings}
-        result = subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        result = subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
+                                cwd=self.folder)
         return result.returncode, result.stdout, result.stderr
 
     def get(self, path):
