@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [rules|unit|flow|edge|system|fuzz]...: installs what is missing, builds, and runs the tests, or only those of the kinds named.
+# run.sh [rules|unit|flow|edge|system|fuzz|bench]...: installs what is missing, builds, and runs the tests, or only those of the kinds named.
 # Each failing test's output is kept under .build/logs/. The last line is "N passed, N failed"; the exit status is 1 when any failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,11 +9,11 @@ passed=0
 failed=0
 
 kinds=("$@")
-[ $# -gt 0 ] || kinds=(rules unit flow edge fuzz system)
+[ $# -gt 0 ] || kinds=(rules unit flow edge fuzz bench system)
 for kind in "${kinds[@]}"; do
     case $kind in
-        rules|unit|flow|edge|system|fuzz) ;;
-        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz]..." >&2; exit 2 ;;
+        rules|unit|flow|edge|system|fuzz|bench) ;;
+        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz|bench]..." >&2; exit 2 ;;
     esac
 done
 
@@ -130,7 +130,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 built=yes
 if wants rules; then build clang || true; fi
 if wants unit flow edge system; then build asan || built=no; fi # its jobhook has places to crash at, for the system tests
-if wants rules unit flow edge system; then build release || built=no; fi
+if wants rules unit flow edge system bench; then build release || built=no; fi
 if wants rules; then python rules; fi
 for kind in unit flow edge; do
     wants $kind && [ $built = yes ] || continue
@@ -149,6 +149,10 @@ if wants edge; then
     shell "two workers (tsan)" tests/system/races.py
 fi
 if wants fuzz && [ -x tests/fuzz/run.sh ] && command -v clang >/dev/null; then shell "fuzz, 5 s each" tests/fuzz/run.sh 5; fi
+if wants bench && [ $built = yes ]; then # what it costs: tests/bench/run.sh
+    python bench
+    shell "bench/hotpath (callgrind)" /usr/bin/python3 tests/bench/hotpath.py
+fi
 if wants system && [ $built = yes ]; then python system -n 3; fi # they wait more than they work
 
 echo "$passed passed, $failed failed"

@@ -1,6 +1,6 @@
 /* What libcurl alone costs: POSTs the benchmark's body COUNT times, 64 in flight, keep-alive, and nothing else.
  *
- *   bare URL COUNT [IN_FLIGHT]
+ *   bare URL COUNT [IN_FLIGHT [BODY_BYTES]]
  *
  * The multi interface driven by epoll, as cheap as libcurl allows: the handles are used again and again. Prints
  * {"posts":…,"failed":…,"seconds":…,"cpu_us_per_post":…}, user and system time of this process. */
@@ -21,7 +21,7 @@ enum { IN_FLIGHT_MAX = 10000, EVENTS_MAX = 256 };
 
 struct slot {
     CURL *easy;
-    char body[PAYLOAD_BYTES + 1];
+    char *body;
 };
 
 static struct {
@@ -30,8 +30,9 @@ static struct {
     long timeout_ms; /* as libcurl asked last; -1 none */
     unsigned long left, posts, failed;
     unsigned number;
+    size_t body_bytes;
     struct curl_slist *headers;
-} bare = { .timeout_ms = -1 };
+} bare = { .timeout_ms = -1, .body_bytes = PAYLOAD_BODY_BYTES };
 
 static void fail(const char *what)
 {
@@ -75,12 +76,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 static void prepare(struct slot *slot, const char *url)
 {
     slot->easy = curl_easy_init();
-    if (slot->easy == NULL)
-        fail("no handle");
+    slot->body = malloc(bare.body_bytes + 2);
+    if (slot->easy == NULL || slot->body == NULL)
+        fail("no memory");
     curl_easy_setopt(slot->easy, CURLOPT_URL, url);
     curl_easy_setopt(slot->easy, CURLOPT_POST, 1L);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, slot->body);
-    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE, (long)PAYLOAD_BYTES);
+    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE, (long)bare.body_bytes);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, bare.headers);
     curl_easy_setopt(slot->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
@@ -91,12 +93,15 @@ static void prepare(struct slot *slot, const char *url)
 
 static void start(struct slot *slot)
 {
-    char members[PAYLOAD_BYTES - 1];
     if (bare.left == 0)
         return;
     bare.left--;
-    payload_write(bare.number++, members);
-    snprintf(slot->body, sizeof slot->body, "{%s}", members);
+    struct payload payload = {
+        .number = bare.number++, .sent_us = UINT64_C(1234567890123456), .id_bytes = PAYLOAD_ID_BYTES, .body_bytes = bare.body_bytes
+    };
+    size_t length = payload_write(&payload, slot->body + 1, bare.body_bytes + 1);
+    slot->body[0] = '{';
+    slot->body[length + 1] = '}';
     if (curl_multi_add_handle(bare.multi, slot->easy) != CURLM_OK)
         fail("add_handle");
 }
@@ -156,9 +161,12 @@ int main(int argc, char **argv)
 {
     unsigned long count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0, in_flight = argc > 3 ? strtoul(argv[3], NULL, 10) : 64;
     if (argc < 3 || count == 0 || count > PAYLOAD_NUMBERS || in_flight == 0 || in_flight > IN_FLIGHT_MAX) {
-        fprintf(stderr, "usage: bare URL COUNT [IN_FLIGHT]\n");
+        fprintf(stderr, "usage: bare URL COUNT [IN_FLIGHT [BODY_BYTES]]\n");
         return 2;
     }
+    size_t asked = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
+    if (asked >= PAYLOAD_BODY_BYTES + 9 && asked <= PAYLOAD_BODY_BYTES_MAX)
+        bare.body_bytes = asked;
     struct slot *slots = calloc(in_flight, sizeof *slots);
     bare.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (bare.multi = curl_multi_init()) == NULL || slots == NULL || bare.epoll < 0)
@@ -175,8 +183,10 @@ int main(int argc, char **argv)
     post_all(count);
     printf("{\"posts\":%lu,\"failed\":%lu,\"seconds\":%.3f,\"cpu_us_per_post\":%.2f}\n", bare.posts, bare.failed, seconds() - started,
            (cpu_us() - cpu) / (double)bare.posts);
-    for (size_t i = 0; i < in_flight; i++)
+    for (size_t i = 0; i < in_flight; i++) {
         curl_easy_cleanup(slots[i].easy);
+        free(slots[i].body);
+    }
     curl_multi_cleanup(bare.multi);
     curl_slist_free_all(bare.headers);
     curl_global_cleanup();

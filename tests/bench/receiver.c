@@ -1,9 +1,12 @@
 /* A receiver that costs as little as it can: HTTP/1.1 with keep-alive on one thread.
  *
- *   receiver --port N [--ports COUNT] [--delay MS] [--status N]
+ *   receiver [--delay MS] [--status N] [--retry-after S] [--drip] [--look]
  *
- * Listens on COUNT ports of 127.0.0.1 from N on (N = 0: any free ones), prints them on one line, and answers every request with an empty body,
- * MS after it was read. On SIGTERM it prints what it counted: {"connections":…,"requests":…,"body_bytes":…}. */
+ * Listens on one port of all of 127.0.0.0/8 (of the loopback interface only), prints the port, and answers every request with an empty body, MS
+ * after it was read. --drip: it sends one byte of the answer every MS. --look: it looks into the requests (sightings.h). On SIGTERM it prints
+ * what it counted: {"connections":…,"requests":…,"body_bytes":…}, and what it saw. */
+#include "tests/bench/sightings.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -22,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_MAX = 16384, PORTS_MAX = 20000, EVENTS_MAX = 256 };
+enum { HEAD_MAX = 16384, EVENTS_MAX = 256 };
 
 struct client {
     bool listens;
@@ -31,13 +34,15 @@ struct client {
     bool waits;         /* its answer is due later */
     bool gone;          /* meanwhile it closed */
     uint64_t due_ms;
-    int next; /* in the queue of those that wait; -1 none */
+    size_t dripped; /* bytes of the answer that were sent one by one */
+    int next;       /* in the queue of those that wait; -1 none */
     char head[HEAD_MAX];
 };
 
 static struct {
     int epoll;
-    int delay_ms, status;
+    long delay_ms, status, retry_after_s;
+    bool drips, looks;
     struct client **clients; /* by descriptor */
     size_t clients_max;
     int first, last; /* those that wait, oldest first: the delay is the same for all */
@@ -70,6 +75,7 @@ static struct client *add(int file, bool listens)
         fail("memory");
     client->listens = listens;
     client->waits = client->gone = false;
+    client->dripped = 0;
     client->head_bytes = 0;
     client->body_left = 0;
     struct epoll_event event = { .events = EPOLLIN, .data.fd = file };
@@ -78,12 +84,12 @@ static struct client *add(int file, bool listens)
     return client;
 }
 
-static unsigned listen_on(unsigned port)
+static unsigned listen_on_loopback(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
     socklen_t length = sizeof address;
-    int yes = 1, file = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (file < 0 || setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 || bind(file, (struct sockaddr *)&address, length) != 0 ||
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (file < 0 || setsockopt(file, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") != 0 || bind(file, (struct sockaddr *)&address, length) != 0 ||
         listen(file, 4096) != 0 || getsockname(file, (struct sockaddr *)&address, &length) != 0)
         fail("listen");
     add(file, true);
@@ -147,6 +153,8 @@ static bool read_requests(int file, struct client *client)
         receiver.body_bytes += body;
         client->body_left = body - taken;
         client->head_bytes = there - taken;
+        if (receiver.looks && client->body_left == 0)
+            sightings_note(client->head, head + taken);
         memmove(client->head, client->head + head + taken, client->head_bytes);
         if (client->body_left > 0)
             return true; /* answered once the body is there */
@@ -198,6 +206,18 @@ static void on_listener(int listener)
     }
 }
 
+/* The next byte of the answer; behind the last one the client may ask again. */
+static bool drip(int file, struct client *client)
+{
+    if (send(file, receiver.answer + client->dripped, 1, MSG_NOSIGNAL) != 1)
+        return false;
+    client->dripped++;
+    if (client->dripped < receiver.answer_bytes)
+        return answer_later(file, client);
+    client->dripped = 0;
+    return read_requests(file, client);
+}
+
 static void answer_due(void)
 {
     uint64_t now = receiver.first >= 0 ? now_ms() : 0;
@@ -208,7 +228,8 @@ static void answer_due(void)
         if (receiver.first < 0)
             receiver.last = -1;
         client->waits = false;
-        if (client->gone || !answer(file) || !read_requests(file, client))
+        bool stays = !client->gone && (receiver.drips ? drip(file, client) : answer(file) && read_requests(file, client));
+        if (!stays)
             drop(file);
     }
 }
@@ -253,7 +274,16 @@ static int watch_signals(void)
     return file;
 }
 
-static void start(unsigned port, unsigned ports)
+static void write_answer(void)
+{
+    char retry_after[40] = "";
+    if (receiver.retry_after_s > 0)
+        snprintf(retry_after, sizeof retry_after, "Retry-After: %ld\r\n", receiver.retry_after_s);
+    receiver.answer_bytes =
+        (size_t)snprintf(receiver.answer, sizeof receiver.answer, "HTTP/1.1 %ld Status\r\n%sContent-Length: 0\r\n\r\n", receiver.status, retry_after);
+}
+
+static void start(void)
 {
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -264,36 +294,39 @@ static void start(unsigned port, unsigned ports)
     receiver.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (receiver.clients == NULL || receiver.epoll < 0)
         fail("start");
-    receiver.answer_bytes =
-        (size_t)snprintf(receiver.answer, sizeof receiver.answer, "HTTP/1.1 %d Status\r\nContent-Length: 0\r\n\r\n", receiver.status);
-    for (unsigned i = 0; i < ports; i++)
-        printf("%s%u", i > 0 ? " " : "", listen_on(port == 0 ? 0 : port + i));
-    puts("");
+    write_answer();
+    printf("%u\n", listen_on_loopback());
     fflush(stdout);
+}
+
+static bool read_options(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "delay", required_argument, NULL, 'd' }, { "status", required_argument, NULL, 's' }, { "retry-after", required_argument, NULL, 'r' },
+        { "drip", no_argument, NULL, 'i' },        { "look", no_argument, NULL, 'l' },         { 0 }
+    };
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == '?')
+            return false;
+        if (option == 'i' || option == 'l')
+            *(option == 'i' ? &receiver.drips : &receiver.looks) = true;
+        else
+            *(option == 'd' ? &receiver.delay_ms : option == 's' ? &receiver.status : &receiver.retry_after_s) = strtol(optarg, NULL, 10);
+    }
+    return optind == argc && receiver.delay_ms >= 0 && receiver.delay_ms <= 3600000 && receiver.status >= 200 && receiver.status <= 599;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "port", required_argument, NULL, 'p' },
-                                             { "ports", required_argument, NULL, 'n' },
-                                             { "delay", required_argument, NULL, 'd' },
-                                             { "status", required_argument, NULL, 's' },
-                                             { 0 } };
-    long port = 0, ports = 1, delay = 0, status = 200;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        long number = option == '?' ? -1 : strtol(optarg, NULL, 10);
-        *(option == 'p' ? &port : option == 'n' ? &ports : option == 'd' ? &delay : &status) = number;
-    }
-    if (port < 0 || port > 65535 || ports < 1 || ports > PORTS_MAX || delay < 0 || delay > 3600000 || status < 200 || status > 599 ||
-        optind != argc) {
-        fprintf(stderr, "usage: receiver --port N [--ports COUNT] [--delay MS] [--status N]\n");
+    if (!read_options(argc, argv)) {
+        fprintf(stderr, "usage: receiver [--delay MS] [--status N] [--retry-after S] [--drip] [--look]\n");
         return 2;
     }
-    receiver.delay_ms = (int)delay;
-    receiver.status = (int)status;
-    start((unsigned)port, (unsigned)ports);
+    start();
     serve(watch_signals());
-    printf("{\"connections\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"body_bytes\":%" PRIu64 "}\n", receiver.connections, receiver.requests,
+    printf("{\"connections\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"body_bytes\":%" PRIu64, receiver.connections, receiver.requests,
            receiver.body_bytes);
+    sightings_print();
+    puts("}");
     return 0;
 }

@@ -1,0 +1,110 @@
+"""What a delivery costs: F1 and F2 (one endpoint, 10,000 endpoints), F8 (Go and Node), F3 (fresh HTTPS), F4 (10,000 in flight), F9 (replays) and
+F11 (Redis). In each round every side runs once, so that what drifts on the machine hits all of them."""
+import os
+import time
+
+import references
+import rig
+
+MANY_HOSTS = 10000
+
+
+def show(number, sides):
+    print(f"round {number + 1}: " + ", ".join(f"{name} {side['us']:.1f} µs" for name, side in sides.items()), flush=True)
+
+
+def ratio(rounds, side, other):
+    """The median of the rounds' ratios, not the ratio of medians: both sides of one ratio ran next to each other."""
+    return rig.statistics.median(r[side]["us"] / r[other]["us"] for r in rounds)
+
+
+def table(rounds, title):
+    print(f"\n{title:34}{'CPU µs each':>14}{'per second':>12}")
+    for name in rounds[0]:
+        sides = [r[name] for r in rounds]
+        print(f"{name:34}{rig.median(sides, 'us'):14.1f}{rig.median(sides, 'rate'):12.0f}")
+
+
+def case_delivery(bench, size):
+    """F1, F2, F8 and the previous commit."""
+    one, many = bench.create_topics("one"), bench.create_topics("many")
+    bench.load(one, size.events)
+    bench.load(many, size.events, hosts=MANY_HOSTS)
+    previous = references.previous_binary()
+    rounds = []
+    for number in range(size.rounds):
+        bench.forget_tasks()
+        sides = {"jobhook": bench.run_through(one, size.events), "bare libcurl": references.bare(bench, size.events), "wrk": references.wrk(bench)}
+        if previous:
+            sides["previous commit"] = bench.run_through(one, size.events, binary=previous)
+        sides["Go worker"] = references.go(bench, one, size.events)
+        sides["Node worker"] = references.node(bench, one, size.events)
+        sides["jobhook, 10,000 endpoints"] = bench.run_through(many, size.events)
+        sides["Go worker, 10,000 endpoints"] = references.go(bench, many, size.events)
+        sides["Node worker, 10,000 endpoints"] = references.node(bench, many, size.events)
+        rounds.append(sides)
+        show(number, sides)
+    table(rounds, "one keep-alive endpoint, 64 at once")
+    jobhook, many_hosts = [r["jobhook"] for r in rounds], "10,000 endpoints"
+    print(f"jobhook's memory at most: {rig.median(jobhook, 'peak_mib'):.0f} MiB; deferred on the way: {rig.median(jobhook, 'deferred'):.0f}")
+    figures = {"F1": [ratio(rounds, "jobhook", "bare libcurl")], "F2": [ratio(rounds, f"jobhook, {many_hosts}", "jobhook")],
+               "F8": [ratio(rounds, "Go worker", "jobhook"), ratio(rounds, "Node worker", "jobhook")],
+               "F8 10k": [ratio(rounds, f"Go worker, {many_hosts}", f"jobhook, {many_hosts}"),
+                          ratio(rounds, f"Node worker, {many_hosts}", f"jobhook, {many_hosts}")]}
+    sides = {name: {"us": rig.median([r[name] for r in rounds], "us"), "rate": rig.median([r[name] for r in rounds], "rate")} for name in rounds[0]}
+    return {"events": size.events, "rounds": rounds, "sides": sides, "figures": figures}
+
+
+def case_https(bench, size):
+    """F3: every POST is a full TLS handshake."""
+    count = max(2000, size.events // 20)
+    ca = os.path.join(bench.folder, "ca.pem")
+    receiver = rig.harness.Process(bench.folder, "tls-receiver")
+    receiver.spawn([references.go_program("tls"), ca], stdout=rig.subprocess.PIPE)
+    bench.processes.append(receiver)
+    port = int(receiver.process.stdout.readline())
+    topic = bench.create_topics("https")
+    rig.run_json(rig.program("load"), "--brokers", bench.kafka.brokers, "--topic", topic, "--count", count, "--port", port, "--https")
+    rounds = []
+    for number in range(size.rounds):
+        bench.forget_tasks()
+        rounds.append({"fresh HTTPS": bench.run_through(topic, count, JOBHOOK_CA_FILE=ca)})
+        show(number, rounds[-1])
+    receiver.kill()
+    return {"events": count, "rounds": rounds, "figures": {"F3": [rig.median([r["fresh HTTPS"] for r in rounds], "us")]}}
+
+
+def case_slow(bench, size):
+    """F4: 10,000 POSTs in flight, each answered after two seconds, beside deliveries that are answered at once."""
+    count = max(50000, size.events // 2)
+    receiver = bench.start_receiver("--delay", 2000)
+    slow, quick = bench.create_topics("slow"), bench.create_topics("quick")
+    bench.load(slow, count, receiver.port, hosts=MANY_HOSTS)
+    bench.load(quick, size.events)
+    rounds = []
+    for number in range(size.rounds):
+        bench.forget_tasks()
+        sides = {"10,000 in flight": bench.run_through(slow, count, JOBHOOK_MAX_IN_FLIGHT=MANY_HOSTS), "quick": bench.run_through(quick, size.events)}
+        rounds.append(sides)
+        show(number, sides)
+    receiver.kill()
+    megabytes = rig.median([r["10,000 in flight"] for r in rounds], "peak_mib") * 1.048576
+    return {"events": count, "rounds": rounds, "figures": {"F4": [megabytes, ratio(rounds, "10,000 in flight", "quick")]}}
+
+
+def case_replay(bench, size):
+    """F9 and F11: tasks with ids of 36 bytes are delivered, Redis weighed, and the same events read again by other groups."""
+    topic = bench.create_topics("replay")
+    count = size.events
+    bench.load(topic, count, id_bytes=36)
+    bench.forget_tasks()
+    before = bench.redis.client().info("memory")["used_memory"]
+    bench.run_through(topic, count, JOBHOOK_REDIS_PREFIX="jobhook:jobhook:")
+    time.sleep(1)  # a table that grows is two tables for a while
+    task_bytes = (bench.redis.client().info("memory")["used_memory"] - before) / count
+    rounds = []
+    for number in range(size.rounds):
+        rounds.append({"skip": bench.run_through(topic, count, ("skipped",), JOBHOOK_REDIS_PREFIX="jobhook:jobhook:")})
+        show(number, rounds[-1])
+    skips = 1e6 / rig.median([r["skip"] for r in rounds], "us")
+    return {"events": count, "rounds": rounds, "figures": {"F9": [skips], "F11": [task_bytes]}}
