@@ -18,6 +18,7 @@
 
 enum {
     DESCRIPTORS_APART = 256, /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
+    HOLDS_TOLD_MAX = 20,     /* log lines about single rules */
     LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
 };
 
@@ -29,6 +30,7 @@ struct service {
     uv_timer_t deadline;
     struct reload *reload;
     struct certificates *certificates;
+    struct hold_list *holds; /* that the workers have been told of; NULL: no file */
     struct worker **workers; /* those that were started */
     struct worker_status **statuses;
     struct service_status status;
@@ -157,6 +159,36 @@ static bool start_http(struct service *service)
     return service->http != NULL;
 }
 
+/* An operator must not wonder why a customer hears nothing: each rule by its origin, paths may hold secrets. */
+static void tell_holds(struct service *service, const struct hold_list *holds)
+{
+    size_t length = hold_list_length(holds);
+    for (size_t i = 0; i < length && i < HOLDS_TOLD_MAX; i++) {
+        struct hold_rule rule = hold_list_rule(holds, i);
+        log_warn("deliveries are held by JOBHOOK_HOLD_FILE", LOG_STRING("action", hold_action_name(rule.action)), LOG_S("origin", rule.origin),
+                 LOG_I("line", rule.line));
+    }
+    log_warn("JOBHOOK_HOLD_FILE", LOG_I("hold", hold_list_count(holds, HOLD_DEFER)), LOG_I("dead", hold_list_count(holds, HOLD_DEAD)));
+    gauge_set(&service->status.hold_rules, (int64_t)hold_list_count(holds, HOLD_DEFER));
+    gauge_set(&service->status.dead_rules, (int64_t)hold_list_count(holds, HOLD_DEAD));
+}
+
+static bool take_holds(void *context, struct slice content, struct text *problem)
+{
+    struct service *service = context;
+    struct hold_list *holds = hold_list_parse(content, clock_monotonic_ms(), problem);
+    if (holds == NULL)
+        return false;
+    hold_list_keep_ages(holds, service->holds);
+    for (size_t i = 0; i < service->worker_count; i++)
+        worker_hold(service->workers[i], holds);
+    if (!hold_list_equal(holds, service->holds))
+        tell_holds(service, holds);
+    hold_list_destroy(service->holds);
+    service->holds = holds;
+    return true;
+}
+
 static bool take_signing_keys(void *context, struct slice content, struct text *problem)
 {
     struct service *service = context;
@@ -171,11 +203,13 @@ static bool take_signing_keys(void *context, struct slice content, struct text *
 
 static void watch_files(struct service *service)
 {
-    const char *signing_keys = settings_file(service->settings, "JOBHOOK_SIGNING_KEYS");
-    if (signing_keys == NULL)
-        return;
-    const struct reload_file file = { "JOBHOOK_SIGNING_KEYS_FILE", signing_keys, take_signing_keys, service };
-    reload_add(service->reload, &file);
+    const struct reload_file files[] = {
+        { "JOBHOOK_SIGNING_KEYS_FILE", settings_file(service->settings, "JOBHOOK_SIGNING_KEYS"), take_signing_keys, service },
+        { "JOBHOOK_HOLD_FILE", service->settings->hold_file, take_holds, service },
+    };
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        if (files[i].path != NULL)
+            reload_add(service->reload, &files[i]);
 }
 
 static bool start_workers(struct service *service)
@@ -193,8 +227,17 @@ static bool start_workers(struct service *service)
     return true;
 }
 
+static void begin_to_hold(struct service *service)
+{
+    if (service->settings->holds == NULL)
+        return;
+    service->holds = hold_list_copy(service->settings->holds);
+    tell_holds(service, service->holds);
+}
+
 static bool start_parts(struct service *service)
 {
+    begin_to_hold(service);
     if (!start_workers(service))
         return false;
     service->status.workers = service->statuses;
@@ -222,6 +265,7 @@ static int stop_parts(struct service *service)
     service->worker_count = 0;
     free(service->workers);
     free(service->statuses);
+    hold_list_destroy(service->holds);
     reload_destroy(service->reload);
     certificates_destroy(service->certificates);
     uv_walk(&service->loop, close_handle, NULL);

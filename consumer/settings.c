@@ -343,6 +343,7 @@ static void finish_strings(struct settings *settings)
 void settings_finish(struct settings *settings)
 {
     finish_strings(settings);
+    hold_list_destroy(settings->holds);
     signature_keys_wipe(&settings->signing_keys);
     redis_address_finish(&settings->redis);
     free(settings->guard.allow);

@@ -13,6 +13,7 @@
 #include "consumer/base/text.h"
 #include "dedupe/redis.h"
 #include "delivery/guard.h"
+#include "delivery/hold_list.h"
 #include "delivery/retry.h"
 #include "delivery/signature_keys.h"
 
@@ -46,6 +47,7 @@ struct settings { /* strings owned; NULL when not set */
     struct retry_schedule schedule; /* RETRY_DELAYS, DEFER_DELAYS */
     uint64_t max_event_age_ms;
     char *hold_file;
+    struct hold_list *holds; /* what it held at the start; NULL: not set */
     uint64_t attempt_timeout_ms;
     uint64_t max_in_flight, endpoint_max_in_flight, origin_max_connections;
     uint64_t workers;

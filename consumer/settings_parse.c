@@ -1,6 +1,8 @@
 #include "consumer/settings_table.h"
 
+#include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "consumer/content.h"
 #include "consumer/processors.h"
 
 #include <arpa/inet.h>
@@ -305,6 +307,18 @@ bool parse_file(const struct row *row, struct slice value, struct settings *sett
         return true;
     text_printf(problem, "must name a file that can be read: %s", strerror(errno));
     return false;
+}
+
+bool parse_hold_file(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    if (!keep(row, value, settings) || settings->hold_file == NULL)
+        return true;
+    char *content = content_read(settings->hold_file, problem);
+    if (content == NULL)
+        return false;
+    settings->holds = hold_list_parse(slice_of(content), clock_monotonic_ms(), problem);
+    content_destroy(content);
+    return settings->holds != NULL;
 }
 
 bool parse_ca_file(const struct row *row, struct slice value, struct settings *settings, struct text *problem)

@@ -38,7 +38,7 @@ const struct row settings_rows[] = {
     { ROW("JOBHOOK_MAX_EVENT_AGE", "24h", "older events are not POSTed; not above the state TTL"),
       .parse = parse_duration, TO(max_event_age_ms), RANGE(SECOND, 30 * DAY) },
     { ROW("JOBHOOK_HOLD_FILE", "", "URL prefixes with hold (defer until lifted) or dead; read again when it changes"),
-      .parse = parse_string, TO(hold_file), .later = true },
+      .parse = parse_hold_file, TO(hold_file) },
     { ROW("JOBHOOK_ATTEMPT_TIMEOUT", "10s", "whole attempt: name lookup, connect, TLS, headers"),
       .parse = parse_duration, TO(attempt_timeout_ms), RANGE(100, 5 * MINUTE) },
     { ROW("JOBHOOK_MAX_IN_FLIGHT", "4096", "POSTs at once, per worker"),

@@ -44,8 +44,9 @@ row_parse parse_statuses;
 row_parse parse_signing_keys;
 row_parse parse_signing_scope;
 row_parse parse_proxy;
-row_parse parse_file;    /* readable now */
-row_parse parse_ca_file; /* the same, or "system" */
+row_parse parse_file;      /* readable now */
+row_parse parse_hold_file; /* the same, and read */
+row_parse parse_ca_file;   /* the same, or "system" */
 row_parse parse_egress_allow;
 row_parse parse_egress_deny;
 row_parse parse_log_level;

@@ -42,6 +42,7 @@ struct worker {
     struct outbox *outbox;
     struct signature *signature;               /* NULL: requests are not signed */
     struct signature_keys *_Atomic fresh_keys; /* left by worker_sign_with for the loop to take */
+    struct hold_list *_Atomic fresh_holds;     /* likewise by worker_hold */
     struct deliveries *deliveries;
     struct intake *intake;
     uint64_t drain_deadline_ms; /* 0: not draining */
@@ -99,6 +100,13 @@ static void take_fresh_keys(struct worker *worker)
     drop_keys(keys);
 }
 
+static void take_fresh_holds(struct worker *worker)
+{
+    struct hold_list *holds = atomic_exchange(&worker->fresh_holds, NULL);
+    if (holds != NULL)
+        deliveries_hold(worker->deliveries, holds);
+}
+
 static void take_turn(uv_prepare_t *prepare)
 {
     struct worker *worker = prepare->data;
@@ -106,6 +114,7 @@ static void take_turn(uv_prepare_t *prepare)
     gauge_set(&worker->status.heartbeat_ms, (int64_t)now_ms);
     timers_run(worker->timers, now_ms);
     take_fresh_keys(worker);
+    take_fresh_holds(worker);
     if (atomic_load(&worker->stopping) && worker->drain_deadline_ms == 0)
         begin_drain(worker, now_ms);
     bool more = intake_turn(worker->intake);
@@ -122,7 +131,7 @@ static void take_turn(uv_prepare_t *prepare)
 
 static void asked(uv_async_t *async)
 {
-    (void)async; /* the next turn sees `stopping` and `fresh_keys` */
+    (void)async; /* the next turn sees `stopping` and what is fresh */
 }
 
 /* ---- the exits of deliveries ---- */
@@ -222,6 +231,8 @@ static void make_deliveries(struct worker *worker)
                                           .redis_down_delivers = settings->redis_down == REDIS_DOWN_DELIVER,
                                           .version = JOBHOOK_VERSION };
     worker->deliveries = deliveries_create(&options);
+    if (settings->holds != NULL)
+        deliveries_hold(worker->deliveries, hold_list_copy(settings->holds));
     worker->status.delivery = deliveries_stats(worker->deliveries);
 }
 
@@ -367,6 +378,7 @@ static void destroy(struct worker *worker)
     lag_destroy(worker->status.lag);
     pthread_mutex_destroy(&worker->status.lock);
     drop_keys(atomic_load(&worker->fresh_keys));
+    hold_list_destroy(atomic_load(&worker->fresh_holds));
     free(worker);
 }
 
@@ -413,6 +425,12 @@ void worker_sign_with(struct worker *worker, const struct signature_keys *keys)
     *copy = *keys;
     assert(worker->settings->signing_keys.count > 0);
     drop_keys(atomic_exchange(&worker->fresh_keys, copy));
+    uv_async_send(&worker->ask);
+}
+
+void worker_hold(struct worker *worker, const struct hold_list *holds)
+{
+    hold_list_destroy(atomic_exchange(&worker->fresh_holds, hold_list_copy(holds)));
     uv_async_send(&worker->ask);
 }
 

@@ -17,6 +17,8 @@ struct worker *worker_start(const struct settings *settings, size_t number, void
 void worker_stop(struct worker *worker);
 /* Any thread: requests are signed with these keys from now on; copied. The settings named keys, too. */
 void worker_sign_with(struct worker *worker, const struct signature_keys *keys);
+/* Any thread: these are the operator's holds from now on; copied. */
+void worker_hold(struct worker *worker, const struct hold_list *holds);
 /* After `ended`: 0 when it drained, 1 when it could not start or something was left over (it is delivered again by whoever comes next). */
 int worker_join(struct worker *worker);
 

@@ -23,3 +23,10 @@ struct attempt attempt_deferred(const struct attempt *attempt, int64_t now_ms, i
         memcpy(next.error, "deferred", sizeof("deferred"));
     return next;
 }
+
+struct attempt attempt_held(const struct attempt *attempt, int64_t now_ms, int64_t due_ms)
+{
+    struct attempt next = attempt_deferred(attempt, now_ms, due_ms);
+    next.deferred_since_ms += due_ms - now_ms;
+    return next;
+}

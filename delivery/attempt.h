@@ -22,7 +22,7 @@ struct attempt {
     uint32_t number;                   /* 1 = first */
     uint32_t epoch;                    /* replay generation */
     uint32_t deferral;                 /* how often this attempt was deferred */
-    int64_t deferred_since_ms;         /* when first; 0 never */
+    int64_t deferred_since_ms;         /* when first, later by the time that it was held; 0 never */
     int64_t due_ms;                    /* by Redis's clock; 0 at once */
     int64_t first_ms;                  /* when the event was first taken up */
     struct slice url;                  /* replays only: where to send it instead; empty otherwise */
@@ -33,5 +33,7 @@ struct attempt {
 /* The attempt after a failed one, due at `due_ms`; and the same attempt once more, put off at `now_ms` until `due_ms`. */
 struct attempt attempt_following(const struct attempt *failed, int64_t due_ms);
 struct attempt attempt_deferred(const struct attempt *attempt, int64_t now_ms, int64_t due_ms);
+/* The same by the operator's hold: the time until `due_ms` does not count as deferred. */
+struct attempt attempt_held(const struct attempt *attempt, int64_t now_ms, int64_t due_ms);
 
 #endif

@@ -3,7 +3,6 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/crash.h"
 #include "consumer/base/random.h"
-#include "delivery/refusal.h"
 
 enum {
     REDIS_PATIENCE_MS = 5000, /* after a POST: how long F, S, X and D are tried before the event goes on without */
@@ -161,13 +160,8 @@ static void publish_retry(struct delivery *d, uint64_t delay_ms, const struct at
 
 static void publish_deferral(struct delivery *d)
 {
-    const struct deliveries_options *options = &d->all->options;
-    uint64_t wait_ms = AWAY_AGAIN_MS;
-    if (d->url.text.length > 0)
-        wait_ms = scheduler_expected_wait_ms(options->scheduler, &d->url, clock_monotonic_ms());
-    uint64_t delay_ms = retry_defer_delay(options->schedule, wait_ms);
-    int64_t now_ms = claims_now_ms(options->claims);
-    struct attempt asked = attempt_deferred(&d->attempt, now_ms, now_ms + (int64_t)delay_ms);
+    uint64_t delay_ms;
+    struct attempt asked = delivery_put_off(d, &delay_ms);
     d->settled = SETTLED_DEFERRED;
     publish_retry(d, delay_ms, &asked);
 }
@@ -188,7 +182,7 @@ static void publish_it(struct delivery *d)
 {
     const struct deliveries_options *options = &d->all->options;
     uint64_t delay_ms;
-    if (d->plan == PLAN_DEFER) {
+    if (d->plan != PLAN_NEXT) {
         publish_deferral(d);
     } else if (d->next != NEXT_RETRY) {
         publish_dead(d, delivery_dead_reason(d));
@@ -277,23 +271,12 @@ static void record_it(struct delivery *d)
 
 /* ---- claiming ---- */
 
-/* Why this event is not to be POSTed at all; 0 when it is: then its URL is judged, once and for all. */
-static enum dead_reason reason_not_to_send(struct delivery *d)
-{
-    const struct deliveries_options *options = &d->all->options;
-    const struct refusal_limits limits = { options->guard, options->max_event_bytes, options->max_event_age_ms };
-    const struct refusal_request asked = { &limits, d->event, &d->attempt, claims_now_ms(options->claims) };
-    struct refusal refusal = refusal_judge(&asked, &d->url);
-    if (refusal.reason == DEAD_BLOCKED_URL)
-        counter_add(&d->all->stats.blocked[refusal.rule], 1);
-    d->detail = refusal.detail;
-    return refusal.reason;
-}
-
 static void granted(struct delivery *d)
 {
     d->lease_end_ms = d->asked_ms + d->all->options.lease_ms;
-    enum dead_reason reason = d->ticket.in_flight ? 0 : reason_not_to_send(d);
+    if (d->ticket.in_flight && delivery_hold_action(d) != HOLD_NOT)
+        scheduler_unstart(d->all->options.scheduler, &d->ticket);
+    enum dead_reason reason = d->ticket.in_flight ? 0 : delivery_reason_not_to_send(d);
     if (reason != 0)
         fail_with(d, (uint8_t)reason);
     else if (d->url.text.length == 0)
@@ -372,10 +355,7 @@ static void claim_it(struct delivery *d)
 /* Put back for the same attempt, or given up when the endpoint has been silent for too long. */
 void delivery_defer(struct delivery *d)
 {
-    const struct deliveries_options *options = &d->all->options;
-    int64_t deferred_ms = d->attempt.deferred_since_ms == 0 ? 0 : claims_now_ms(options->claims) - d->attempt.deferred_since_ms;
-    if (deferred_ms >= (int64_t)options->give_up_after_ms &&
-        scheduler_silent_ms(options->scheduler, &d->url, clock_monotonic_ms()) >= options->give_up_after_ms) {
+    if (delivery_is_given_up(d)) {
         d->detail = "no 2xx from the endpoint for JOBHOOK_GIVE_UP_AFTER; this attempt was not made";
         fail_with(d, DEAD_ENDPOINT_DOWN);
         return;
@@ -384,19 +364,42 @@ void delivery_defer(struct delivery *d)
     go(d, DELIVERY_PUBLISHING);
 }
 
+/* False: nobody holds it. */
+static bool heed_hold(struct delivery *d)
+{
+    switch (delivery_hold_action(d)) {
+    case HOLD_DEFER:
+        scheduler_hold(d->all->options.scheduler, &d->url, clock_monotonic_ms());
+        d->plan = PLAN_HOLD;
+        go(d, DELIVERY_PUBLISHING);
+        return true;
+    case HOLD_DEAD:
+        d->detail = "JOBHOOK_HOLD_FILE says dead for this URL; this attempt was not made";
+        fail_with(d, DEAD_HELD);
+        return true;
+    default:
+        return false;
+    }
+}
+
+void delivery_heed_holds(struct delivery *d)
+{
+    if (delivery_hold_action(d) == HOLD_NOT)
+        return;
+    scheduler_remove(d->all->options.scheduler, &d->ticket);
+    heed_hold(d);
+}
+
 static void queue_it(struct delivery *d)
 {
-    if (!scheduler_enqueue(d->all->options.scheduler, &d->ticket, &d->url, clock_monotonic_ms()))
+    if (!heed_hold(d) && !scheduler_enqueue(d->all->options.scheduler, &d->ticket, &d->url, clock_monotonic_ms()))
         delivery_defer(d);
 }
 
 /* A slot is there. Is enough of the lease? Else a fresh one is asked for, and the slot kept meanwhile. */
 void delivery_start(struct delivery *d, uint64_t now_ms)
 {
-    const struct deliveries_options *options = &d->all->options;
-    uint64_t margin_ms = (options->lease_ms - options->attempt_timeout_ms) / 2;
-    bool enough = now_ms + options->attempt_timeout_ms + margin_ms <= d->lease_end_ms;
-    go(d, enough || d->unclaimed ? DELIVERY_POSTING : DELIVERY_CLAIMING);
+    go(d, delivery_lease_suffices(d, now_ms) || d->unclaimed ? DELIVERY_POSTING : DELIVERY_CLAIMING);
 }
 
 /* ---- posting ---- */
@@ -472,11 +475,7 @@ void delivery_begin(struct delivery *d, const struct arrival *arrival)
     } else if (!event_parse(d->event, &problem)) {
         die_unwritten(d, DEAD_INVALID_EVENT, problem);
     } else {
-        d->digest = event_digest(d->event);
-        d->ticket.task = d->digest;
-        d->ticket.bytes = (uint32_t)d->event->bytes;
-        d->ticket.retry = !d->from_input;
-        random_bytes(d->token, sizeof(d->token));
+        delivery_introduce(d);
         go(d, DELIVERY_CLAIMING);
     }
 }

@@ -17,6 +17,7 @@
 #include "delivery/attempt.h"
 #include "delivery/event.h"
 #include "delivery/guard.h"
+#include "delivery/hold_list.h"
 #include "delivery/lanes.h"
 #include "delivery/retry.h"
 #include "delivery/scheduler.h"
@@ -100,6 +101,9 @@ void deliveries_take(struct deliveries *deliveries, const struct arrival *arriva
 void deliveries_turn(struct deliveries *deliveries, uint64_t now_ms);
 /* When deliveries_turn should run again at the latest although nothing else happens; UINT64_MAX: not needed. */
 uint64_t deliveries_next_ms(const struct deliveries *deliveries, uint64_t now_ms);
+
+/* From now on the operator's holds are these (taken over; NULL none), also for what waits already. What is being sent ends as it may. */
+void deliveries_hold(struct deliveries *deliveries, struct hold_list *holds);
 
 /* The home's partition is somebody else's: everything unsent is released and dropped at once, what was sent finishes and settles. */
 void deliveries_revoke(struct deliveries *deliveries, struct delivery_home *home);

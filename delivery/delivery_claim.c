@@ -1,8 +1,25 @@
 #include "delivery/delivery_inside.h"
 
 #include "consumer/base/clock.h"
+#include "consumer/base/random.h"
 
 #include <string.h>
+
+void delivery_introduce(struct delivery *d)
+{
+    d->digest = event_digest(d->event);
+    d->ticket.task = d->digest;
+    d->ticket.bytes = (uint32_t)d->event->bytes;
+    d->ticket.retry = !d->from_input;
+    random_bytes(d->token, sizeof(d->token));
+}
+
+bool delivery_lease_suffices(const struct delivery *d, uint64_t now_ms)
+{
+    const struct deliveries_options *options = &d->all->options;
+    uint64_t margin_ms = (options->lease_ms - options->attempt_timeout_ms) / 2;
+    return now_ms + options->attempt_timeout_ms + margin_ms <= d->lease_end_ms;
+}
 
 struct claim delivery_claim(const struct delivery *d)
 {

@@ -6,7 +6,7 @@
 #include "delivery/report.h"
 #include "delivery/request.h"
 
-enum plan { PLAN_NEXT, PLAN_DEFER }; /* what PUBLISHING publishes: what `next` says, or a deferral */
+enum plan { PLAN_NEXT, PLAN_DEFER, PLAN_HOLD }; /* what PUBLISHING publishes: what `next` says, a deferral, or one that the operator asked for */
 
 struct delivery {
     struct link link; /* on the list of its state */
@@ -46,7 +46,8 @@ struct deliveries {
     struct delivery_stats stats;
     struct list states[DELIVERY_STATES];
     struct deliveries_held held;
-    size_t busy; /* of them with another owner's lease */
+    size_t busy;             /* of them with another owner's lease */
+    struct hold_list *holds; /* NULL: none */
     struct request **spare_requests;
     size_t spare_request_count;
     struct list spares;
@@ -59,18 +60,33 @@ void delivery_begin(struct delivery *delivery, const struct arrival *arrival);
 void delivery_timer_fired(struct timer *timer);
 void delivery_defer(struct delivery *delivery);                  /* it waited, and should not wait on */
 void delivery_start(struct delivery *delivery, uint64_t now_ms); /* a slot is there */
+void delivery_heed_holds(struct delivery *delivery);             /* it waits, and there are new ones */
 /* What is unsent is given up. Claims that wait for Redis's answer go when it comes; what was sent, is being published or recorded, goes on. */
 void delivery_drop_unsent(struct delivery *delivery);
 
 /* ---- delivery_claim.c: what one delivery asks of Redis, and how long it has been without an answer ---- */
 
+/* Its event is parsed: who it is to Redis and to the scheduler. */
+void delivery_introduce(struct delivery *delivery);
 struct claim delivery_claim(const struct delivery *delivery);
+/* For an attempt and a margin. */
+bool delivery_lease_suffices(const struct delivery *delivery, uint64_t now_ms);
 uint32_t delivery_attempts_made(const struct delivery *delivery); /* once it is settled how, in this epoch */
 void delivery_release_claim(struct delivery *delivery);
 uint64_t delivery_trouble_ms(struct delivery *delivery);
 bool delivery_gives_up_redis(const struct delivery *delivery);
 /* Why it is dead, as `next` says; of what another version recorded there, the nearest that this one knows. */
 enum dead_reason delivery_dead_reason(struct delivery *delivery);
+
+/* ---- delivery_judge.c: what is to be thought of one delivery; nothing is done with it ---- */
+
+/* Why this event is not to be POSTed at all; 0 when it is: then its URL is judged, once and for all. */
+enum dead_reason delivery_reason_not_to_send(struct delivery *delivery);
+enum hold_action delivery_hold_action(const struct delivery *delivery);
+/* Its endpoint has been silent, and its attempt been put off, for too long. */
+bool delivery_is_given_up(const struct delivery *delivery);
+/* The same attempt, put off by `plan`, and the delay of its topic. */
+struct attempt delivery_put_off(const struct delivery *delivery, uint64_t *delay_ms);
 
 /* ---- delivery_set.c: what all have in common ---- */
 

@@ -208,6 +208,14 @@ uint64_t deliveries_next_ms(const struct deliveries *all, uint64_t now_ms)
     return scheduler_next_ms(all->options.scheduler, now_ms);
 }
 
+void deliveries_hold(struct deliveries *all, struct hold_list *holds)
+{
+    hold_list_destroy(all->holds);
+    all->holds = holds;
+    LIST_EACH (&all->states[DELIVERY_WAITING], link)
+        delivery_heed_holds(container_of(link, struct delivery, link));
+}
+
 void deliveries_revoke(struct deliveries *all, struct delivery_home *home)
 {
     home->revoked = true;
@@ -257,6 +265,7 @@ void deliveries_destroy(struct deliveries *all)
         free(request);
     }
     free(all->spare_requests);
+    hold_list_destroy(all->holds);
     free(all);
 }
 

@@ -258,6 +258,13 @@ static void write_oldest(const struct service_status *status, int64_t now_ms, st
     text_printf(text, METRICS_PREFIX "oldest_undelivered_age_seconds %" PRId64 ".%03" PRId64 "\n", age_ms / 1000, age_ms % 1000);
 }
 
+static void write_holds(const struct service_status *status, struct text *text)
+{
+    metrics_write_head(text, "hold_file_rules", "gauge", "Rules of the hold file in force: their events are put off (hold) or dead-lettered (dead).");
+    text_printf(text, METRICS_PREFIX "hold_file_rules{action=\"hold\"} %" PRId64 "\n", gauge_read(&status->hold_rules));
+    text_printf(text, METRICS_PREFIX "hold_file_rules{action=\"dead\"} %" PRId64 "\n", gauge_read(&status->dead_rules));
+}
+
 static void write_reload(const struct service_status *status, struct text *text)
 {
     if (status->reload == NULL)
@@ -295,6 +302,7 @@ void metrics_write(const struct service_status *status, int64_t now_ms, struct t
     write_oldest(status, now_ms, text);
     metrics_write_lag(status, text);
     write_reload(status, text);
+    write_holds(status, text);
     write_certificates(status->certificates, text);
     metrics_write_head(text, "log_dropped_lines_total", "counter", "Log lines dropped because the log could not be written fast enough.");
     text_printf(text, METRICS_PREFIX "log_dropped_lines_total %" PRIu64 "\n", log_dropped_lines());

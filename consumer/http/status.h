@@ -39,7 +39,8 @@ struct service_status {
     size_t worker_count;
     const struct reload_stats *reload;
     const struct certificates_stats *certificates;
-    uint64_t stall_ms; /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
+    struct gauge hold_rules, dead_rules; /* of JOBHOOK_HOLD_FILE */
+    uint64_t stall_ms;                   /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
 };
 
 /* Readers hold all workers' locks while they read; a worker sets and clears its parts under its own. */

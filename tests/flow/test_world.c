@@ -64,6 +64,40 @@ Test(world, doubles_nothing_when_partitions_change_hands)
         expect_no_crime(&(struct world_plan){ .seed = seed, .tasks = 200, .workers = 3, .failing_percent = 20, .moves = 60 }, "moves");
 }
 
+Test(world, sends_nothing_that_is_held_and_everything_once_it_is_lifted)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++)
+        expect_no_crime(&(struct world_plan){ .seed = seed,
+                                              .tasks = 200,
+                                              .workers = 3,
+                                              .failing_percent = 30,
+                                              .silent_endpoint = true,
+                                              .holds = 6,
+                                              .moves = seed % 2 == 0 ? 20 : 0,
+                                              .crashes = seed % 3 == 0 ? 3 : 0 },
+                        "holds");
+}
+
+/* Given up after ten minutes without a 2xx: half an hour in which the operator held it is not among them. */
+Test(world, does_not_count_held_time_towards_giving_up)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world_plan plan = { .seed = seed, .tasks = 300, .workers = 1, .silent_endpoint = true };
+        struct world_verdict left_alone = world_run(&plan);
+        cr_assert_gt(left_alone.given_up_ms, 600000);
+        cr_assert_lt(left_alone.given_up_ms, 1200000);
+        plan.hold_silent_from_ms = 300000 + seed * 10000;
+        plan.hold_silent_until_ms = plan.hold_silent_from_ms + 1800000;
+        struct world_verdict held = world_run(&plan);
+        cr_expect_str_eq(held.first, "");
+        cr_expect_gt(held.given_up_ms, 600000 + 1800000, "seed %llu: after %llu s", (unsigned long long)seed,
+                     (unsigned long long)held.given_up_ms / 1000);
+        cr_expect_lt(held.given_up_ms, left_alone.given_up_ms + 1800000 + 600000, "seed %llu: after %llu s", (unsigned long long)seed,
+                     (unsigned long long)held.given_up_ms / 1000);
+        cr_expect_eq(held.dead, left_alone.dead);
+    }
+}
+
 /* SEED=n runs that one alone; SEEDS=n that many: SEED=4711 .build/release/tests/flow_test_world --filter=world/loses_nothing_under_any_mixture_of_faults. */
 Test(world, loses_nothing_under_any_mixture_of_faults)
 {
@@ -86,7 +120,8 @@ Test(world, loses_nothing_under_any_mixture_of_faults)
                                    .redis_clock_steps = seed % 10 == 7 ? 3 : 0,
                                    .duplicates_percent = 10,
                                    .replays_percent = seed % 2 == 1 ? 20 : 0,
-                                   .conflicts_percent = seed % 9 == 0 ? 10 : 0 };
+                                   .conflicts_percent = seed % 9 == 0 ? 10 : 0,
+                                   .holds = seed % 5 == 4 ? 4 : 0 };
         expect_no_crime(&plan, "faults");
     }
 }

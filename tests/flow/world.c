@@ -67,6 +67,7 @@ static uint64_t topic_delay_ms[WORLD_TOPICS_MAX];
 static uint32_t topic_count;
 static uint32_t owner[WORLD_PARTITIONS]; /* as the group sees it */
 static struct retry_schedule schedule;
+static uint64_t start_ms;
 static struct guard guard = { .allow_http = true };
 
 enum { INPUT = 0, DLQ = 1, EVENT_BYTES = 256, REPLAYS_AFTER_MS = 60000 };
@@ -201,6 +202,8 @@ static void publish(void *context, struct delivery *delivery, const struct publi
 {
     struct letter *letter = memory_create(sizeof(*letter));
     struct envelope envelope;
+    if (publication->reason == DEAD_ENDPOINT_DOWN)
+        oracle_given_up(world_now() - start_ms);
     struct event_header headers[64];
     const struct envelope_letter content = { publication->event, publication->attempt, publication->reason, publication->detail, 0 };
     envelope_write(&envelope, &content);
@@ -353,6 +356,21 @@ static void turn(void *context)
         arm(worker, next_ms > world_now() ? next_ms : world_now() + 1);
 }
 
+uint32_t world_number_of(const struct world_worker *worker)
+{
+    return (uint32_t)(worker - workers);
+}
+
+struct world_worker *world_worker_number(uint32_t number)
+{
+    return &workers[number];
+}
+
+struct deliveries *world_deliveries(const struct world_worker *worker)
+{
+    return worker->alive ? worker->deliveries : NULL;
+}
+
 void world_wake(struct world_worker *worker)
 {
     if (worker->alive)
@@ -410,6 +428,7 @@ static void birth(struct world_worker *worker)
                                           .redis_down_delivers = true,
                                           .version = "test" };
     worker->deliveries = deliveries_create(&options);
+    hold_world_tell(worker);
     world_at(COMMIT_EVERY_MS, world_whose(worker), commit_all, worker);
 }
 
@@ -652,6 +671,8 @@ static void begin(const struct world_plan *plan)
     heap_reset(plan->seed);
     oracle_reset(plan);
     redis_world_reset();
+    hold_world_reset();
+    start_ms = world_now();
     make_topics();
     for (uint32_t i = 0; i < plan->workers; i++)
         birth(&workers[i]);
@@ -662,6 +683,7 @@ static void begin(const struct world_plan *plan)
     for (uint32_t task = 0; task < plan->tasks; task++)
         world_at(world_random(60000), NOBODYS, publish_some, (void *)(uintptr_t)task);
     plan_faults();
+    hold_world_begin(FAULTS_UNTIL_MS);
 }
 
 static void happen(const struct heap_entry *entry)
@@ -693,7 +715,7 @@ struct world_verdict world_run(const struct world_plan *plan)
 {
     struct heap_entry entry;
     begin(plan);
-    uint64_t start_ms = world_now(), check_ms = start_ms + FAULTS_UNTIL_MS + 60000;
+    uint64_t check_ms = start_ms + FAULTS_UNTIL_MS + 60000;
     while (heap_pop(&entry)) {
         happen(&entry);
         if (world_now() < check_ms)

@@ -26,20 +26,23 @@ struct world_plan { /* what kind of a run */
     uint32_t tasks, workers;
     uint32_t crashes, freezes, moves; /* of workers; partitions that change hands */
     uint32_t redis_rollbacks, redis_outages;
-    uint32_t redis_clock_steps;        /* of an hour, forward or back */
-    uint32_t produce_failures_percent; /* half of them stored nevertheless */
-    uint32_t late_replies_percent;     /* of Redis: lost, executed or not */
-    uint32_t duplicates_percent;       /* events published twice */
-    uint32_t replays_percent;          /* events replayed later, whatever became of them */
-    uint32_t conflicts_percent;        /* another event under the same id */
-    uint32_t failing_percent;          /* of POSTs */
-    bool silent_endpoint;              /* one endpoint never answers */
+    uint32_t redis_clock_steps;                         /* of an hour, forward or back */
+    uint32_t produce_failures_percent;                  /* half of them stored nevertheless */
+    uint32_t late_replies_percent;                      /* of Redis: lost, executed or not */
+    uint32_t duplicates_percent;                        /* events published twice */
+    uint32_t replays_percent;                           /* events replayed later, whatever became of them */
+    uint32_t conflicts_percent;                         /* another event under the same id */
+    uint32_t failing_percent;                           /* of POSTs */
+    bool silent_endpoint;                               /* one endpoint never answers */
+    uint32_t holds;                                     /* changes of the hold file; it is empty in the end */
+    uint64_t hold_silent_from_ms, hold_silent_until_ms; /* the silent endpoint is held in between; 0: never */
 };
 
 struct world_verdict {
     uint32_t lost, doubled, early, altered, undone; /* crimes */
     uint32_t posts, delivered, dead, deferred, excused;
-    char first[200]; /* the first crime, in words */
+    uint64_t given_up_ms; /* when the first event was given up because of its endpoint, since the start; 0 none was */
+    char first[200];      /* the first crime, in words */
 };
 
 /* Ends the worker at work as SIGKILL would; does not return. Only from a crash point. */
@@ -67,6 +70,9 @@ int64_t world_redis_ms(void);
 void world_step_redis_clock(int64_t by_ms);
 uint64_t world_retry_delay_ms(uint32_t attempt); /* before this attempt, by the schedule */
 
+uint32_t world_number_of(const struct world_worker *worker);
+struct world_worker *world_worker_number(uint32_t number);
+struct deliveries *world_deliveries(const struct world_worker *worker); /* NULL: it is dead */
 struct world_worker *world_worker_of_claims(const struct claims *claims);
 struct world_worker *world_worker_of_lanes(const struct lanes *lanes);
 void world_wake(struct world_worker *worker);
@@ -81,6 +87,7 @@ void oracle_crash(const struct world_worker *worker);
 void oracle_excuse(uint32_t task, uint32_t posts); /* of either event under this id */
 void oracle_excuse_all(uint32_t posts);
 void oracle_dead(uint32_t account, uint32_t epoch, struct slice value);
+void oracle_given_up(uint64_t after_ms);
 void oracle_recorded(uint32_t task); /* D stands in Redis */
 void oracle_undone(const char *what);
 struct world_verdict oracle_judge(void);
@@ -92,6 +99,12 @@ void redis_world_reset(void);
 void redis_world_snapshot(void);
 void redis_world_rollback(void);
 void redis_world_away(bool away);
+
+/* The hold file. */
+void hold_world_reset(void);
+void hold_world_begin(uint64_t faults_until_ms);
+void hold_world_tell(struct world_worker *worker);
+void hold_world_note_post(const struct world_worker *worker, const struct url *url);
 
 struct claims *claims_fake(struct world_worker *worker);
 struct lanes *lanes_fake(struct world_worker *worker);

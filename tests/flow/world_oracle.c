@@ -130,6 +130,12 @@ void oracle_dead(uint32_t number, uint32_t epoch, struct slice value)
     accounts[number].dead[epoch]++;
 }
 
+void oracle_given_up(uint64_t after_ms)
+{
+    if (verdict.given_up_ms == 0)
+        verdict.given_up_ms = after_ms;
+}
+
 void oracle_recorded(uint32_t task)
 {
     accounts[task * 2].recorded++;

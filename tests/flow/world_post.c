@@ -101,6 +101,7 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     post->epoch = header_number(request, "jobhook-replay: ", 0);
     post->silent = slice_is(url->host, "silent.example.com");
     choose_outcome(post);
+    hold_world_note_post(lanes->worker, url);
     oracle_post(post->account, post->epoch, post->number, lanes->worker);
     world_at(world_random(5), NOBODYS, reached, post);
     return post;

@@ -730,7 +730,6 @@ Test(settings, secrets_of_the_own_environment_are_gone_once_they_are_read)
 Test(settings, what_this_version_does_not_do_is_refused_not_ignored)
 {
     static const char *const cases[][2] = {
-        { "JOBHOOK_HOLD_FILE=/x", "JOBHOOK_HOLD_FILE=\"/x\": " },
         { "JOBHOOK_ATTEMPTS_TOPIC=t", "JOBHOOK_ATTEMPTS_TOPIC=\"t\": " },
         { "JOBHOOK_API_TOKENS=t", "JOBHOOK_API_TOKENS=***: " },
     };
@@ -738,7 +737,7 @@ Test(settings, what_this_version_does_not_do_is_refused_not_ignored)
         cr_expect_not(READ(cases[i][0]));
         expect_mistake(entry("%sis not supported by this version yet: leave it unset", cases[i][1]));
     }
-    cr_assert(READ("JOBHOOK_API_TOKENS=", "JOBHOOK_HOLD_FILE="), "the default says nothing new");
+    cr_assert(READ("JOBHOOK_API_TOKENS="), "the default says nothing new");
 }
 
 Test(settings, workers_are_a_number_or_as_many_as_there_are_processors)
@@ -755,6 +754,25 @@ Test(settings, workers_are_a_number_or_as_many_as_there_are_processors)
     expect_mistake("JOBHOOK_WORKERS=\"0\": must be a whole number from 1 to 64, or auto");
     cr_expect_not(READ("JOBHOOK_WORKERS=Auto"));
     expect_mistake("JOBHOOK_WORKERS=\"Auto\": must be a whole number from 1 to 64, or auto");
+}
+
+Test(settings, the_hold_file_is_read_at_the_start)
+{
+    static const char rules[] = "https://a.example.com hold\nhttps://b.example.com dead\n";
+    must_read(entry("JOBHOOK_HOLD_FILE=%s", temporary_file(rules, sizeof(rules) - 1)));
+    cr_expect_eq(hold_list_length(settings.holds), 2);
+    settings_finish(&settings);
+    must_read("JOBHOOK_HOLD_FILE=");
+    cr_expect_null(settings.holds);
+    settings_finish(&settings);
+    cr_expect_not(READ("JOBHOOK_HOLD_FILE=/nowhere/at/all"));
+    expect_mistake("JOBHOOK_HOLD_FILE=\"/nowhere/at/all\": cannot be read: No such file or directory");
+    const char *path = temporary_file("\nb.example.com hold", 19);
+    cr_expect_not(READ(entry("JOBHOOK_HOLD_FILE=%s", path)));
+    expect_mistake(
+        entry("JOBHOOK_HOLD_FILE=\"%s\": line 2: the prefix must be a URL that could be called, such as https://a.example.com/path: refused "
+              "by scheme",
+              path));
 }
 
 /* --- what is shown --- */
