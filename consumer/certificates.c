@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +84,11 @@ bool certificate_read(const char *path, int64_t *expires_s, struct text *problem
     if (!found)
         text_append_string(problem, "holds no certificate in PEM");
     return found;
+}
+
+const char *certificate_refusal(int x509_error)
+{
+    return X509_verify_cert_error_string(x509_error);
 }
 
 static void warn(struct certificates *certificates, size_t i, int64_t expires_s, const char *problem)

@@ -28,6 +28,9 @@ size_t certificates_list(const struct settings *settings, struct certificate_fil
 /* When the first certificate of the file ends, seconds since 1970. False: `problem` says why it is not known. */
 MUST_USE bool certificate_read(const char *path, int64_t *expires_s, struct text *problem);
 
+/* What OpenSSL's number of a verification error says, e.g. "certificate has expired"; a fixed string. */
+const char *certificate_refusal(int x509_error);
+
 /* Reads all files, then again on the loop, which a file system that hangs may hold up: not that of a worker. */
 struct certificates *certificates_create(struct uv_loop_s *loop, const struct settings *settings);
 void certificates_destroy(struct certificates *certificates); /* frees in a later turn of the loop; takes NULL */

@@ -1,6 +1,7 @@
 #include "consumer/kafka.h"
 
 #include "consumer/base/log.h"
+#include "consumer/certificates.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -55,6 +56,60 @@ static const struct property {
     { TO(KAFKA_PRODUCER), "message.max.bytes", "1000000000", false },
 };
 
+/* ---- what to do ---- */
+
+static const struct cure {
+    const char *sign; /* in the text */
+    const char *cure;
+} cures[] = {
+    /* the first that fits; texts of librdkafka 2.0 to 2.8, OpenSSL 3 and Kafka 3 and 4 */
+    { "certificate has expired", "renew the brokers' certificate" },
+    { "certificate is not yet valid", "see that the clocks are right" },
+    { "alert certificate required", "the brokers ask for a client certificate: set KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION" },
+    { "alert certificate expired", "our client certificate has expired: renew KAFKA_SSL_CERTIFICATE_LOCATION" },
+    { "alert certificate unknown", "the brokers do not take our client certificate: see KAFKA_SSL_CERTIFICATE_LOCATION, and whether it has expired" },
+    { "alert bad certificate", "the brokers ask for a client certificate, and do not take ours, or get none: see KAFKA_SSL_CERTIFICATE_LOCATION" },
+    { "alert unknown ca", "the brokers do not know the CA of our client certificate: see KAFKA_SSL_CERTIFICATE_LOCATION" },
+    { "address mismatch", "the addresses in JOBHOOK_KAFKA_BROKERS and in the brokers' advertised.listeners must be in their certificates" },
+    { "ostname mismatch", "the names in JOBHOOK_KAFKA_BROKERS and in the brokers' advertised.listeners must be in their certificates" },
+    { "local issuer certificate", "KAFKA_SSL_CA_LOCATION must name the CA of the brokers' certificates" },
+    { "self-signed certificate", "KAFKA_SSL_CA_LOCATION must name the CA of the brokers' certificates" },
+    { "certificate verify failed", "KAFKA_SSL_CA_LOCATION must name the CA of the brokers' certificates; these must be valid, and name the brokers" },
+    { "Authentication failed", "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to a login that the brokers know" },
+    { "authentication failed", "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to a login that the brokers know" },
+    { "nvalid credentials", "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to a login that the brokers know" },
+    { "OAUTHBEARER", "jobhook has no token callback: use SCRAM, PLAIN or client certificates, or sasl.oauthbearer.method=oidc" },
+    { "Unsupported SASL mechanism", "set KAFKA_SASL_MECHANISM to one that the brokers offer" },
+    { "connecting to a SSL listener", "set KAFKA_SECURITY_PROTOCOL to ssl or sasl_ssl, or use the port of the plain listener" },
+    { "connecting to a PLAINTEXT broker listener", "set KAFKA_SECURITY_PROTOCOL to plaintext, or use the port of the TLS listener" },
+    { "security.protocol", "KAFKA_SECURITY_PROTOCOL must be that of the listener: plaintext, ssl, sasl_plaintext or sasl_ssl" },
+    { "Topic authorization failed", "allow this login Read, Write and Describe on the input topic and all that begin with its name" },
+    { "Group authorization failed", "allow this login Read on the group that JOBHOOK_GROUP names" },
+    { "Cluster authorization failed", "allow this login what it asks of the cluster (topics create: Create)" },
+    { "Failed to resolve", "see that the names in JOBHOOK_KAFKA_BROKERS and in the brokers' advertised.listeners can be looked up here" },
+    { "Connection refused", "see that the brokers run and that the port in JOBHOOK_KAFKA_BROKERS is right" },
+};
+
+enum { SCRAM_WORKS = 0x02060100 };
+
+/* librdkafka #4895: it sent one nonce twice, and brokers look at it since Kafka 4.0. */
+static bool is_old_scram(const char *text)
+{
+    return rd_kafka_version() < SCRAM_WORKS && strstr(text, "uthentication failed") != NULL && strstr(text, "SCRAM") != NULL;
+}
+
+const char *kafka_cure(const char *text)
+{
+    if (is_old_scram(text))
+        return "see KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD; to brokers since Kafka 4.0 this librdkafka (before 2.6.1) cannot log in by SCRAM at "
+               "all: use "
+               "PLAIN with TLS, a client certificate, or Debian 13";
+    for (size_t i = 0; i < COUNT_OF(cures); i++)
+        if (strstr(text, cures[i].sign) != NULL)
+            return cures[i].cure;
+    return NULL;
+}
+
 /* ---- librdkafka's log lines ---- */
 
 enum { LOG_GATES = 16, LOG_EVERY_MS = 10000 };
@@ -106,13 +161,28 @@ static void log_line(const rd_kafka_t *handle, int syslog_level, const char *fac
     pthread_mutex_lock(&logging.mutex);
     bool open = level == LOG_DEBUG || log_gate_opens(log_gate_of(facility), LOG_EVERY_MS, &suppressed);
     pthread_mutex_unlock(&logging.mutex);
+    const char *cure = kafka_cure(message);
+    struct log_field fields[] = {
+        LOG_STRING("facility", facility), LOG_STRING("text", message), LOG_I("suppressed", suppressed), LOG_STRING("cure", cure), { .kind = LOG_END }
+    };
+    if (cure == NULL)
+        fields[COUNT_OF(fields) - 2].kind = LOG_END;
     if (open)
-        log_write(level, "librdkafka says",
-                  (const struct log_field[]){
-                      LOG_STRING("facility", facility), LOG_STRING("text", message), LOG_I("suppressed", suppressed), { .kind = LOG_END } });
+        log_write(level, "librdkafka says", fields);
 }
 
 /* ---- the configuration ---- */
+
+/* Decides nothing: makes librdkafka's log say what OpenSSL found wrong with a broker's certificate, which it does not do by itself. */
+static int judge_certificate(rd_kafka_t *handle, const char *broker, int32_t id, int *x509_error, int depth, const char *certificate, size_t size,
+                             char *problem, size_t problem_size, void *opaque)
+{
+    (void)handle, (void)broker, (void)id, (void)depth, (void)certificate, (void)size, (void)opaque;
+    if (*x509_error == 0)
+        return 1;
+    snprintf(problem, problem_size, "%s", certificate_refusal(*x509_error));
+    return 0;
+}
 
 bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, const char *value)
 {
@@ -192,6 +262,7 @@ struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum 
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, log_line);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, judge_certificate); /* a librdkafka without TLS refuses it, and needs it not */
     return conf;
 }
 

@@ -33,4 +33,7 @@ MUST_USE bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, con
 /* Static membership: KAFKA_GROUP_INSTANCE_ID names the process. Where it has several workers, each is a member, called ID-NUMBER. */
 void kafka_conf_name_member(struct rd_kafka_conf_s *conf, const struct settings *settings, size_t worker);
 
+/* What to do about an error of librdkafka's or a broker's, by its text; NULL: nothing in particular. */
+const char *kafka_cure(const char *text);
+
 #endif

@@ -20,6 +20,11 @@ static const struct command commands[] = {
               "Prints every setting with its value and where it came from, secrets masked; or all mistakes on standard error, then exit code 1.\n"
               "Connects to nothing.\n",
       .run = command_check },
+    { .name = "doctor",
+      .summary = "look at brokers, topics, Redis, clocks, names, certificates, and say what to do",
+      .help = command_doctor_help,
+      .run = command_doctor,
+      .takes_arguments = true },
     { .name = "topics", .summary = "create the topics that jobhook needs", .run = command_topics, .takes_arguments = true },
     { .name = "dlq", .summary = "list, show, replay and purge dead letters", .run = command_dlq, .takes_arguments = true },
     { .name = "resend",

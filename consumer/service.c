@@ -52,11 +52,16 @@ static void forget_environment(void)
         unsetenv(names[i]);
 }
 
+uint64_t service_descriptors_needed(const struct settings *settings)
+{
+    return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART);
+}
+
 /* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
 static bool raise_descriptors(const struct settings *settings)
 {
     struct rlimit limit;
-    uint64_t needed = settings->workers * (settings->max_in_flight + DESCRIPTORS_APART);
+    uint64_t needed = service_descriptors_needed(settings);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
     limit.rlim_cur = limit.rlim_max;

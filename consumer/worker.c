@@ -249,7 +249,8 @@ static bool await_topics(struct worker *worker, size_t *partitions)
         if (topics.input_count > 0)
             return true;
         if (log_gate_opens(&gate, COMPLAIN_EVERY_MS, &suppressed))
-            log_warn(topics.answered ? "the input topic does not exist, waiting for it" : "no broker answers, waiting for one",
+            log_warn(topics.answered ? "the input topic does not exist, or this login may not see it: waiting for it"
+                                     : "no broker answers, waiting for one",
                      LOG_STRING("topic", worker->settings->topic), LOG_STRING("brokers", worker->settings->kafka_brokers),
                      LOG_STRING("cure", topics.answered ? "jobhook topics create" : "see JOBHOOK_KAFKA_BROKERS"));
         for (int ms = 0; ms < TOPICS_AGAIN_MS && !atomic_load(&worker->stopping); ms += 50)

@@ -52,8 +52,7 @@ struct redis_error redis_judge_error(struct slice text)
     return (struct redis_error){ REDIS_MEANS_TROUBLE, word, NULL };
 }
 
-/* The value of the line `name:value`; empty when there is none. */
-static struct slice info_value(struct slice text, const char *name)
+struct slice redis_info_value(struct slice text, const char *name)
 {
     size_t name_length = strlen(name);
     const char *end = text.start + text.length;
@@ -86,12 +85,12 @@ static const struct info_row {
 
 struct redis_info redis_judge_info(struct slice text)
 {
-    struct redis_info info = { .policy = info_value(text, "maxmemory_policy"), .version = info_value(text, "valkey_version") };
+    struct redis_info info = { .policy = redis_info_value(text, "maxmemory_policy"), .version = redis_info_value(text, "valkey_version") };
     if (info.version.length == 0)
-        info.version = info_value(text, "redis_version");
+        info.version = redis_info_value(text, "redis_version");
     for (size_t i = 0; i < COUNT_OF(info_rows); i++) {
         const struct info_row *row = &info_rows[i];
-        if (!slice_is(info_value(text, row->name), row->value))
+        if (!slice_is(redis_info_value(text, row->name), row->value))
             continue;
         info.gone = row->gone;
         info.refused = row->refused;

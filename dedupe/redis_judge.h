@@ -28,5 +28,7 @@ struct redis_info {
 };
 
 struct redis_info redis_judge_info(struct slice text);
+/* The value of the line `name:value` of an INFO; empty when there is none. */
+struct slice redis_info_value(struct slice text, const char *name);
 
 #endif

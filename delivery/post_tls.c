@@ -17,7 +17,7 @@ struct post_tls {
 };
 
 /* Where distributions keep all certificates in one file: Debian, Fedora, Alpine and the BSDs. */
-static const char *find_system_file(void)
+const char *post_tls_system_file(void)
 {
     static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
     for (size_t i = 0; i < COUNT_OF(files); i++)
@@ -58,7 +58,7 @@ static bool load(struct post_tls *tls)
 
 struct post_tls *post_tls_create(const char *ca_file)
 {
-    const char *file = ca_file != NULL ? ca_file : find_system_file();
+    const char *file = ca_file != NULL ? ca_file : post_tls_system_file();
     struct post_tls *tls = memory_create(sizeof(*tls));
     if (file != NULL)
         tls->file = memory_copy(file, slice_of(file).length);

@@ -8,6 +8,8 @@
 
 struct post_tls;
 
+/* The file that holds all CA certificates of this system; NULL: there is none. */
+const char *post_tls_system_file(void);
 /* `ca_file` NULL: the system's one file, wherever the distribution keeps it. NULL, after a log line, when `ca_file` is given and cannot be used;
  * a system without certificates gives an empty store and a warning. */
 struct post_tls *post_tls_create(const char *ca_file);

@@ -21,12 +21,13 @@ int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_topics(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_sign(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_secret(int argc, char **argv);
 int command_dlq(int argc, char **argv);
 int command_resend(int argc, char **argv);
-extern const char command_sign_help[], command_verify_help[], command_secret_help[];
+extern const char command_doctor_help[], command_sign_help[], command_verify_help[], command_secret_help[];
 extern const char command_resend_help[];
 
 /* Reads the settings for a command, and sets the log's level and format by them. On false all mistakes were printed on standard error: return

@@ -25,7 +25,7 @@ LAYERS = [
 
 # Which files own which library. Nobody else sees its types, so that it can be replaced, or understood, in one place.
 OWNERS = {
-    "librdkafka": (r"librdkafka/", r"consumer/(kafka|intake|offsets|arrival|overtaken|partitions|delay|outbox|survey)\.c|consumer/commands/(topics(_admin)?|topic_reader)\.c"),
+    "librdkafka": (r"librdkafka/", r"consumer/(kafka|intake|offsets|arrival|overtaken|partitions|delay|outbox|survey)\.c|consumer/commands/(topics(_admin)?|doctor_kafka|topic_reader)\.c"),
     "libcurl": (r"curl/", r"delivery/(post|post_\w+|lane)\.c"),
     "hiredis": (r"hiredis/", r"dedupe/redis(_\w+)?\.c"),
     "yajl": (r"yajl/", r"delivery/event\.c"),

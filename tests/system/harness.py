@@ -134,7 +134,7 @@ class Node(Process):
     def start(self):
         self.spawn(self.java("kafka.Kafka", self.properties))
 
-    def format(self, cluster_id, quorum, replication):
+    def format(self, cluster_id, quorum, replication, more, users):
         self.properties = os.path.join(self.folder, self.name + ".properties")
         lines = {"process.roles": "broker,controller", "node.id": self.number, "controller.quorum.voters": quorum,
                  "listeners": f"PLAINTEXT://127.0.0.1:{self.client_port},CONTROLLER://127.0.0.1:{self.controller_port}",
@@ -145,14 +145,18 @@ class Node(Process):
                  "transaction.state.log.min.isr": min(2, replication), "replica.fetch.max.bytes": 64 << 20,
                  "log.retention.check.interval.ms": 500, "log.initial.task.delay.ms": 500,
                  "log.cleaner.backoff.ms": 200, "log.cleaner.dedupe.buffer.size": 8 << 20, "num.network.threads": 2, "num.io.threads": 4}
+        for name, value in more.items():  # listeners come on top
+            lines[name] = f"{lines[name]},{value}" if name == "listeners" else value
         with open(self.properties, "w") as f:
             f.writelines(f"{name}={value}\n" for name, value in lines.items())
-        subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self.properties), check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, timeout=120)
+        scram = [word for name, password in users.items() for word in ("--add-scram", f"SCRAM-SHA-256=[name={name},password={password}]")]
+        subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self.properties, *scram), check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
 
 class Kafka:
-    def __init__(self, folder, nodes=1):
+    def __init__(self, folder, nodes=1, more={}, users={}):
+        """`more`: further properties of every node; `users`: SCRAM logins with their passwords."""
         fetch_jars()
         ports = free_ports(2 * nodes)
         self.nodes = [Node(folder, i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(nodes)]
@@ -160,7 +164,7 @@ class Kafka:
         quorum = ",".join(f"{n.number}@127.0.0.1:{n.controller_port}" for n in self.nodes)
         self.replication = min(3, nodes)
         for node in self.nodes:
-            node.format("4L6g3nShT-eMCtK--X86sw", quorum, self.replication)
+            node.format("4L6g3nShT-eMCtK--X86sw", quorum, self.replication, more, users)
 
     def start(self):
         for node in self.nodes:
