@@ -17,6 +17,7 @@ struct redis_script {
 extern const struct redis_script script_claim, script_fail, script_settle, script_defer, script_release;
 extern const struct redis_script script_hold;  /* holds.c's */
 extern const struct redis_script script_look;  /* lookup.c's */
+extern const struct redis_script script_point; /* pointers.c's */
 extern const struct redis_script script_probe; /* redis.c's own */
 
 #endif
