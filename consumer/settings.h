@@ -64,7 +64,8 @@ struct settings { /* strings owned; NULL when not set */
     struct signature_keys signing_keys;
     enum signature_scope signing_scope;
     char *proxy, *client_cert, *client_key;
-    struct guard guard; /* ALLOW_HTTP, EGRESS_ALLOW, EGRESS_DENY */
+    struct guard guard; /* ALLOW_HTTP, EGRESS_ALLOW, EGRESS_DENY, EGRESS_NAT64 */
+    bool http2;
     char *ca_file;
     struct listen_address http_listen, api_listen;
     char *api_tokens;

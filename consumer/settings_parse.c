@@ -280,6 +280,13 @@ bool parse_egress_deny(const struct row *row, struct slice value, struct setting
     return value.length == 0 || guard_cidrs_parse(value, &settings->guard.deny, &settings->guard.deny_count, &sentence) || refuse(problem, sentence);
 }
 
+bool parse_egress_nat64(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    const char *sentence = NULL;
+    (void)row;
+    return guard_nat64_parse(value, &settings->guard, &sentence) || refuse(problem, sentence);
+}
+
 /* --- where things are --- */
 
 bool parse_redis_url(const struct row *row, struct slice value, struct settings *settings, struct text *problem)

@@ -49,6 +49,7 @@ row_parse parse_hold_file; /* the same, and read */
 row_parse parse_ca_file;   /* the same, or "system" */
 row_parse parse_egress_allow;
 row_parse parse_egress_deny;
+row_parse parse_egress_nat64;
 row_parse parse_log_level;
 row_parse parse_log_format;
 

@@ -187,7 +187,8 @@ static bool make_sender(struct worker *worker)
                                            .ca_file = settings->ca_file,
                                            .proxy = settings->proxy,
                                            .client_cert = settings->client_cert,
-                                           .client_key = settings->client_key };
+                                           .client_key = settings->client_key,
+                                           .http2 = settings->http2 };
     random_bytes(&scheduler_options.hash_key, sizeof(scheduler_options.hash_key));
     worker->scheduler = scheduler_create(&scheduler_options);
     worker->names = names_create(&worker->loop, &names_options);

@@ -66,6 +66,9 @@ struct guard {
 /* "10.0.0.0/8,fd00::/8": host bits must be zero. On false `*problem` is a fixed sentence. The array is allocated, the caller frees it. */
 MUST_USE bool guard_cidrs_parse(struct slice text, struct guard_cidr **cidrs, size_t *count, const char **problem);
 
+/* One prefix of a network's NAT64 (RFC 6052): "64:ff9b::/96". "": none. On false `*problem` is a fixed sentence. */
+MUST_USE bool guard_nat64_parse(struct slice text, struct guard *guard, const char **problem);
+
 /* Layers 1 and 2, and 3 for literal addresses. The url's slices point into `text`. */
 enum guard_rule guard_judge_url(const struct guard *guard, struct slice text, struct url *url);
 /* Layers 3 and 4. A mapped IPv4 address is unmapped first. Deny before allow before the built-in list. */

@@ -173,6 +173,26 @@ bool guard_cidrs_parse(struct slice text, struct guard_cidr **cidrs, size_t *cou
     }
 }
 
+static bool is_nat64_length(unsigned bits)
+{
+    return bits == 32 || bits == 40 || bits == 48 || bits == 56 || bits == 64 || bits == 96;
+}
+
+bool guard_nat64_parse(struct slice text, struct guard *guard, const char **problem)
+{
+    struct guard_cidr prefix;
+    guard->has_nat64 = false;
+    if (text.length == 0)
+        return true;
+    if (cidr_read(text, &prefix) != NULL || !prefix.address.v6 || !is_nat64_length(prefix.bits)) {
+        *problem = "must be one IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits with nothing set behind it, e.g. 64:ff9b::/96";
+        return false;
+    }
+    guard->nat64 = prefix;
+    guard->has_nat64 = true;
+    return true;
+}
+
 /* ---- Judging ---- */
 
 /* The IPv4 address inside an address of the NAT64 prefix (RFC 6052 §2.2): its four bytes follow the prefix, but byte 8 is skipped and must be 0.
@@ -180,8 +200,7 @@ bool guard_cidrs_parse(struct slice text, struct guard_cidr **cidrs, size_t *cou
 static bool nat64_decode(const struct guard_cidr *prefix, const struct guard_address *address, struct guard_address *decoded)
 {
     unsigned bits = prefix->bits;
-    bool known = bits == 32 || bits == 40 || bits == 48 || bits == 56 || bits == 64 || bits == 96;
-    if (!known || (bits != 96 && address->bytes[8] != 0))
+    if (!is_nat64_length(bits) || (bits != 96 && address->bytes[8] != 0))
         return false;
     uint8_t four[4];
     size_t at = bits / 8;

@@ -53,8 +53,11 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     (void)unused;
     unsigned events = ((what & CURL_POLL_IN) != 0 ? WIRE_READ : 0U) | ((what & CURL_POLL_OUT) != 0 ? WIRE_WRITE : 0U);
     wires_watch(lane->shared->wires, lane, fd, what == CURL_POLL_REMOVE ? 0 : events);
-    if (what == CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) == CURLE_OK && post != NULL && post->https)
-        wires_suspect(lane->shared->wires, fd); /* a TLS goodbye hides the end of the connection from libcurl 7.88 */
+    if (what == CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) == CURLE_OK && post != NULL && post->https) {
+        long version = 0;
+        curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+        wires_suspect(lane->shared->wires, fd, version >= CURL_HTTP_VERSION_2_0); /* a TLS goodbye hides the end from libcurl 7.88 */
+    }
     return 0;
 }
 
@@ -97,6 +100,7 @@ static bool lane_open(struct lane *lane)
     curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+    /* One request at a time on a connection, with HTTP/2, too: see README, "Sending". */
     curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     /* CURLMOPT_MAX_HOST_CONNECTIONS stays unlimited: who may be sent is the scheduler's decision, and a post that waited inside libcurl would
      * use up its deadline there. */
@@ -155,8 +159,10 @@ bool lane_add(struct lane *lane, struct post *post)
     return true;
 }
 
-void lane_remove(struct lane *lane, struct post *post)
+void lane_remove(struct lane *lane, struct post *post, bool over)
 {
+    if (!over)
+        post_spoil(post);
     curl_multi_remove_handle(lane->multi, post->easy);
 }
 

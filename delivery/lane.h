@@ -44,7 +44,7 @@ void lane_close(struct lane *lane);
 /* Hands the post to libcurl; nothing is sent before the lane is kicked. False: libcurl does not take it. */
 MUST_USE bool lane_add(struct lane *lane, struct post *post);
 /* Takes the post away from libcurl; when it is not over its connection is closed. */
-void lane_remove(struct lane *lane, struct post *post);
+void lane_remove(struct lane *lane, struct post *post, bool over);
 
 void lane_kick(struct lane *lane);
 void lane_wire_ready(void *lane, int fd, unsigned events); /* wires_ready */

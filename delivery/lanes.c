@@ -19,13 +19,20 @@ enum {
     SWEEP_MS_MAX = 5000,
 };
 
+/* New certificates begin a new generation: connections and TLS sessions of the one before are not used again. It goes once its last post is over. */
+struct generation {
+    struct link link; /* on lanes->former */
+    struct lane lanes[];
+};
+
 struct lanes {
     struct lane_shared shared;
     struct post_shared for_posts;
     struct names *names;
     uint64_t attempt_timeout_ms, idle_ms;
     struct hash_key hash_key;
-    struct lane *lanes;
+    struct generation *generation;
+    struct list former;
     struct list busy;  /* posts: the name is being looked up, or libcurl has it */
     struct list ended; /* posts whose `done` is to be called */
     uint32_t spare_posts;
@@ -48,7 +55,7 @@ static struct lanes *lanes_of(const struct post *post)
 static struct lane *lane_for(struct lanes *lanes, const struct url *url)
 {
     uint64_t hash = hash_slice(lanes->hash_key, (struct slice){ url->origin, url->origin_length });
-    return &lanes->lanes[hash % lanes->shared.lane_count];
+    return &lanes->generation->lanes[hash % lanes->shared.lane_count];
 }
 
 /* Posts are used again */
@@ -178,7 +185,7 @@ void lanes_cancel(struct post *post)
     if (post->step == POST_NAMING)
         names_cancel(post->query);
     else if (post->step == POST_UNDER_WAY)
-        lane_remove(post->lane, post);
+        lane_remove(post->lane, post, false);
     post->query = NULL;
     post->step = POST_SPARE;
     post_give_back(post);
@@ -193,7 +200,7 @@ static void on_deadline(struct timer *timer)
         post_end_early(post, OUTCOME_NAME_FAILED, "the name servers did not answer in time");
     } else if (post->step == POST_UNDER_WAY) {
         post_conclude_overdue(post);
-        lane_remove(post->lane, post);
+        lane_remove(post->lane, post, false);
         post_end(post);
     }
 }
@@ -230,7 +237,7 @@ static void collect_ended(struct lanes *lanes)
         int code;
         while ((post = lane_take_ended(lane, &code)) != NULL) {
             post_conclude(post, code);
-            lane_remove(lane, post);
+            lane_remove(lane, post, true);
             post_end(post);
         }
     }
@@ -300,19 +307,68 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_idle_stop(&lanes->again);
 }
 
+/* Generations */
+
+static struct generation *generation_create(struct lanes *lanes)
+{
+    struct generation *generation = memory_create(sizeof(*generation) + lanes->shared.lane_count * sizeof(struct lane));
+    for (uint32_t i = 0; i < lanes->shared.lane_count; i++)
+        lane_init(&generation->lanes[i], &lanes->shared);
+    return generation;
+}
+
+static void generation_destroy(struct lanes *lanes, struct generation *generation)
+{
+    for (uint32_t i = 0; i < lanes->shared.lane_count; i++) {
+        lanes->spare_posts -= (uint32_t)generation->lanes[i].spare.length;
+        lane_finish(&generation->lanes[i]);
+    }
+    free(generation);
+}
+
+static bool generation_is_over(const struct lanes *lanes, const struct generation *generation)
+{
+    for (uint32_t i = 0; i < lanes->shared.lane_count; i++)
+        if (generation->lanes[i].in_flight > 0)
+            return false;
+    return true;
+}
+
+static void drop_former(struct lanes *lanes)
+{
+    LIST_EACH (&lanes->former, link) {
+        struct generation *generation = container_of(link, struct generation, link);
+        if (!generation_is_over(lanes, generation))
+            continue;
+        list_remove(&lanes->former, link);
+        generation_destroy(lanes, generation);
+    }
+}
+
+static void refresh_certificates(struct lanes *lanes)
+{
+    struct post_shared *posts = &lanes->for_posts;
+    if (post_tls_refresh(posts->tls)) {
+        list_append(&lanes->former, &lanes->generation->link);
+        lanes->generation = generation_create(lanes);
+    }
+    gauge_set(&posts->stats.files_current, post_tls_is_current(posts->tls));
+}
+
 /* A lane that nobody used for the idle time goes whole; in the others the idle connections are ended one by one. */
 static void on_sweep(struct timer *timer)
 {
     struct lanes *lanes = container_of(timer, struct lanes, sweep);
     uint64_t now_ms = uv_now(lanes->shared.loop);
     for (uint32_t i = 0; i < lanes->shared.lane_count; i++) {
-        struct lane *lane = &lanes->lanes[i];
+        struct lane *lane = &lanes->generation->lanes[i];
         if (lane->in_flight == 0 && lane->used_ms + lanes->idle_ms <= now_ms)
             lane_close(lane);
     }
     if (now_ms >= lanes->idle_ms)
         wires_hang_up_idle(lanes->shared.wires, now_ms - lanes->idle_ms);
-    post_tls_refresh(lanes->for_posts.tls);
+    refresh_certificates(lanes);
+    drop_former(lanes);
     uint64_t every_ms = lanes->idle_ms / 8 < SWEEP_MS_MAX ? lanes->idle_ms / 8 + 1 : SWEEP_MS_MAX;
     timers_start(lanes->shared.timers, &lanes->sweep, now_ms + every_ms);
 }
@@ -349,9 +405,8 @@ static void init_lanes(struct lanes *lanes, struct uv_loop_s *loop, const struct
     shared->lane_count = or_default(options->lane_count, LANES_DEFAULT);
     shared->idle_connections = or_default(options->idle_connections, IDLE_CONNECTIONS_DEFAULT);
     random_bytes(&lanes->hash_key, sizeof(lanes->hash_key));
-    lanes->lanes = memory_create(shared->lane_count * sizeof(struct lane));
-    for (uint32_t i = 0; i < shared->lane_count; i++)
-        lane_init(&lanes->lanes[i], shared);
+    list_init(&lanes->former);
+    lanes->generation = generation_create(lanes);
 }
 
 struct lanes *lanes_create(struct uv_loop_s *loop, const struct lanes_options *options)
@@ -405,9 +460,8 @@ void lanes_destroy(struct lanes *lanes)
         return;
     assert(!lanes->telling);
     cancel_all(lanes);
-    for (uint32_t i = 0; i < lanes->shared.lane_count; i++)
-        lane_finish(&lanes->lanes[i]);
-    free(lanes->lanes);
+    drop_former(lanes);
+    generation_destroy(lanes, lanes->generation);
     wires_destroy(lanes->shared.wires);
     timers_destroy(lanes->shared.timers);
     post_shared_finish(&lanes->for_posts);

@@ -25,6 +25,7 @@ struct lanes_options {
     const char *ca_file;                  /* NULL: the system's one file */
     const char *proxy;                    /* NULL: none, whatever the environment says */
     const char *client_cert, *client_key; /* files; NULL: none */
+    bool http2;                           /* offered to https receivers */
 };
 
 struct lanes_stats {
@@ -32,12 +33,14 @@ struct lanes_stats {
     struct counter posts;
     struct counter connections;     /* opened */
     struct counter resends_refused; /* libcurl's silent second send on a dead reused connection, suppressed */
+    struct gauge files_current;     /* 1; 0 while a file of TLS changed and cannot be used */
 };
 
 /* The outcome's pointers are valid during the callback only. */
 typedef void post_done(void *context, const struct outcome *outcome);
 
-/* NULL, after a log line, when the CA file that was given cannot be used. It is read again when it changes. */
+/* NULL, after a log line, when a file that was given cannot be used. CA file, client certificate and key are read again when they change; connections
+ * and TLS sessions from before then are not used again. */
 struct lanes *lanes_create(struct uv_loop_s *loop, const struct lanes_options *options);
 /* Ends everything under way without callbacks. */
 void lanes_destroy(struct lanes *lanes);

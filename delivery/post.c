@@ -103,6 +103,14 @@ static int status_of(struct slice line)
     return status;
 }
 
+/* libcurl would only reset the stream of an HTTP/2 request that is cut short: the next one would share the connection with what is still to come,
+ * or wait behind a body that the receiver does not read. */
+void post_spoil(struct post *post)
+{
+    post->spoiled = true;
+    curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 /* 101 ends the HTTP part of a connection: nothing else follows it. */
 static bool is_provisional(int status)
 {
@@ -145,6 +153,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     saw->header_lines++;
     if (length > POST_HEADER_BYTES_MAX - saw->header_bytes || saw->header_lines > POST_HEADER_LINES_MAX) {
         saw->headers_too_large = true;
+        post_spoil(post);
         return 0;
     }
     saw->header_bytes += (uint32_t)length;
@@ -166,6 +175,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     }
     if (length > POST_BODY_MAX - saw->body_bytes) {
         saw->body_cut = true;
+        post_spoil(post);
         return 0;
     }
     saw->body_bytes += (uint32_t)length;
@@ -176,8 +186,7 @@ static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
 {
     struct post_shared *shared = context;
     (void)easy;
-    post_tls_equip(shared->tls, ssl_ctx);
-    return CURLE_OK;
+    return post_tls_equip(shared->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 /* Creation */
@@ -198,11 +207,11 @@ static void set_longs(CURL *easy)
         { CURLOPT_NOSIGNAL, 1 },
         { CURLOPT_NOPROGRESS, 1 },
         { CURLOPT_QUICK_EXIT, 1 },
-        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
         { CURLOPT_PATH_AS_IS, 1 },
         { CURLOPT_FOLLOWLOCATION, 0 },
         { CURLOPT_NETRC, CURL_NETRC_IGNORED },
         { CURLOPT_HTTP_CONTENT_DECODING, 0 },
+        { CURLOPT_HTTPPROXYTUNNEL, 1 }, /* http:// as well: what the proxy says is never taken for the receiver's answer */
         { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
         { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
         { CURLOPT_SSL_VERIFYPEER, 1 },
@@ -225,12 +234,10 @@ static void set_strings(CURL *easy, const struct post_shared *shared)
         { CURLOPT_PROTOCOLS_STR, "http,https" },
         { CURLOPT_PROXY, shared->proxy != NULL ? shared->proxy : "" }, /* "": not the environment's either */
         { CURLOPT_NOPROXY, "" },                                       /* likewise no_proxy */
-        { CURLOPT_CAINFO, NULL },                                      /* the store comes from post_tls */
+        { CURLOPT_CAINFO, NULL },                                      /* store, certificate and key come from post_tls */
         { CURLOPT_CAPATH, NULL },
         { CURLOPT_PROXY_CAINFO, NULL },
         { CURLOPT_PROXY_CAPATH, NULL },
-        { CURLOPT_SSLCERT, shared->client_cert },
-        { CURLOPT_SSLKEY, shared->client_key },
     };
     for (size_t i = 0; i < COUNT_OF(strings); i++)
         must_be_ok(curl_easy_setopt(easy, strings[i].option, strings[i].value));
@@ -253,21 +260,15 @@ static void set_callbacks(CURL *easy, struct post *post)
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, post->shared);
 }
 
-static char *copy_or_null(const char *string)
-{
-    return string == NULL ? NULL : memory_copy(string, strlen(string));
-}
-
 bool post_shared_init(struct post_shared *shared, const struct lanes_options *options)
 {
     assert(options->snippet_bytes <= OUTCOME_SNIPPET_MAX);
-    *shared = (struct post_shared){ .guard = options->guard, .snippet_bytes = options->snippet_bytes };
-    shared->tls = post_tls_create(options->ca_file);
+    *shared = (struct post_shared){ .guard = options->guard, .snippet_bytes = options->snippet_bytes, .http2 = options->http2 };
+    shared->tls = post_tls_create(&(struct post_tls_files){ options->ca_file, options->client_cert, options->client_key });
     if (shared->tls == NULL)
         return false;
-    shared->proxy = copy_or_null(options->proxy);
-    shared->client_cert = copy_or_null(options->client_cert);
-    shared->client_key = copy_or_null(options->client_key);
+    shared->proxy = options->proxy == NULL ? NULL : memory_copy(options->proxy, strlen(options->proxy));
+    gauge_set(&shared->stats.files_current, 1);
     return true;
 }
 
@@ -275,8 +276,6 @@ void post_shared_finish(struct post_shared *shared)
 {
     post_tls_destroy(shared->tls);
     free(shared->proxy);
-    free(shared->client_cert);
-    free(shared->client_key);
 }
 
 struct post *post_create(struct post_shared *shared)
@@ -291,6 +290,7 @@ struct post *post_create(struct post_shared *shared)
     if (shared->snippet_bytes > 0)
         post->snippet = memory_create(shared->snippet_bytes);
     set_longs(easy);
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, shared->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
     set_strings(easy, shared);
     set_callbacks(easy, post);
     return post;
@@ -433,6 +433,9 @@ static void set_body(struct post *post, const struct request *request)
 bool post_address(struct post *post, const struct url *url, const struct request *request)
 {
     post->saw = (struct post_sight){ .retry_after_s = -1 };
+    if (post->spoiled)
+        curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 0L);
+    post->spoiled = false;
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
         post->pinned = false;

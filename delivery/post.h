@@ -26,10 +26,10 @@ struct post_shared {
     struct wires *wires;
     struct post_tls *tls;
     struct lanes_stats stats;
-    char *proxy;                    /* NULL: none */
-    char *client_cert, *client_key; /* files; NULL: none */
+    char *proxy; /* NULL: none */
+    bool http2;  /* offered by TLS */
     uint32_t snippet_bytes;
-    struct log_gate no_sockets;
+    struct log_gate no_sockets, troubles;
     void (*answered)(struct post *post); /* status line and headers are there; libcurl must not be called */
 };
 
@@ -81,14 +81,15 @@ struct post {
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
-    bool large; /* the body made libcurl allocate much: not used again */
+    bool large;   /* the body made libcurl allocate much: not used again */
+    bool spoiled; /* its connection is not used again */
 
     uint64_t begin_us, named_us, start_us; /* the attempt began, the name was known, libcurl got it */
     struct post_sight saw;
     struct outcome outcome;
 };
 
-/* False, after a log line, when the CA file cannot be used. `wires` and `answered` are the caller's to set. */
+/* False, after a log line, when a file of TLS cannot be used. `wires` and `answered` are the caller's to set. */
 MUST_USE bool post_shared_init(struct post_shared *shared, const struct lanes_options *options);
 void post_shared_finish(struct post_shared *shared);
 
@@ -100,6 +101,8 @@ void post_destroy(struct post *post);
 MUST_USE bool post_address(struct post *post, const struct url *url, const struct request *request);
 /* Hands the answer of the name servers to libcurl; false when an address is refused: then the outcome is there. */
 MUST_USE bool post_pin(struct post *post, const struct names_answer *answer);
+/* Its connection must not be used again, whatever the protocol; while libcurl has the post. */
+void post_spoil(struct post *post);
 /* TLS sessions of the lane (CURLSH). */
 void post_share_sessions(struct post *post, void *sessions);
 

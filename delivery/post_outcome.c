@@ -5,6 +5,8 @@
 #include <curl/curl.h>
 #include <errno.h>
 
+enum { TROUBLE_SAY_MS = 10000 };
+
 /* What a CURLcode means when no status line was seen. Codes that are not here: connection lost once connected, else connecting failed. */
 static const struct meaning {
     CURLcode code;
@@ -14,7 +16,6 @@ static const struct meaning {
     { CURLE_COULDNT_RESOLVE_PROXY, OUTCOME_CONNECT_FAILED, "the proxy's name was not found" },
     { CURLE_COULDNT_RESOLVE_HOST, OUTCOME_NAME_FAILED, "the name could not be looked up" },
     { CURLE_COULDNT_CONNECT, OUTCOME_CONNECT_FAILED, "could not connect" },
-    { CURLE_PROXY, OUTCOME_CONNECT_FAILED, "the proxy refused" },
     { CURLE_OPERATION_TIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
     { CURLE_SSL_CONNECT_ERROR, OUTCOME_TLS_FAILED, "TLS handshake failed" },
     { CURLE_SSL_CIPHER, OUTCOME_TLS_FAILED, "no TLS cipher in common" },
@@ -29,9 +30,10 @@ static const struct meaning {
     { CURLE_ABORTED_BY_CALLBACK, OUTCOME_LOCAL, "stopped here" },
     { CURLE_BAD_FUNCTION_ARGUMENT, OUTCOME_LOCAL, "libcurl refused a setting" },
     { CURLE_URL_MALFORMAT, OUTCOME_BLOCKED_ADDRESS, "libcurl does not accept the URL" },
-    { CURLE_UNSUPPORTED_PROTOCOL, OUTCOME_BAD_ANSWER, "the answer is not HTTP/1" }, /* the URL's scheme was judged before */
+    { CURLE_UNSUPPORTED_PROTOCOL, OUTCOME_BAD_ANSWER, "the answer is not HTTP" }, /* the URL's scheme was judged before */
     { CURLE_WEIRD_SERVER_REPLY, OUTCOME_BAD_ANSWER, "the answer is not HTTP" },
-    { CURLE_HTTP2, OUTCOME_BAD_ANSWER, "the answer is not HTTP/1" },
+    { CURLE_HTTP2, OUTCOME_BAD_ANSWER, "the receiver broke HTTP/2" },
+    { CURLE_HTTP2_STREAM, OUTCOME_CONNECTION_LOST, "the receiver ended the HTTP/2 stream before an answer" },
     { CURLE_BAD_CONTENT_ENCODING, OUTCOME_BAD_ANSWER, "the answer's encoding is broken" },
     { CURLE_WRITE_ERROR, OUTCOME_BAD_ANSWER, "the answer could not be taken" },
     { CURLE_SEND_ERROR, OUTCOME_CONNECTION_LOST, "the connection was lost while sending" },
@@ -97,13 +99,28 @@ static bool is_endless_line(const struct post *post, CURLcode code)
     return code == CURLE_OUT_OF_MEMORY && post->saw.prepared;
 }
 
-static bool proxy_refused(const struct post *post)
+/* Whether the proxy did not open a tunnel: what it says, and how it fails, is not the receiver's doing. */
+static bool is_proxy_trouble(const struct post *post, long *status)
 {
-    long status = 0;
+    *status = 0;
     if (post->shared->proxy == NULL || post->saw.prepared)
         return false;
-    curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-    return status >= 300;
+    curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, status);
+    return *status < 200 || *status >= 300;
+}
+
+static struct meaning meaning_of_proxy(CURLcode code, long status)
+{
+    struct meaning meaning = { code, OUTCOME_CONNECT_FAILED, "the proxy refused" };
+    if (status == 407) /* no attempt at the receiver */
+        return (struct meaning){ code, OUTCOME_LOCAL, "the proxy does not take the credentials of JOBHOOK_PROXY (407)" };
+    if (status >= 500)
+        meaning.detail = "the proxy could not reach the receiver (5xx)";
+    else if (code == CURLE_PEER_FAILED_VERIFICATION)
+        meaning.detail = "the proxy's certificate is not trusted";
+    else if (status == 0)
+        meaning.detail = "the proxy cannot be reached, or does not speak HTTP";
+    return meaning;
 }
 
 /* In order of weight: what we refused, what the receiver said, what failed here, what libcurl says. */
@@ -122,8 +139,9 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_timeout(post);
     if (saw->local_error != 0 && !saw->prepared)
         return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
-    if (proxy_refused(post))
-        return meaning_of(CURLE_PROXY, false);
+    long proxy_status;
+    if (is_proxy_trouble(post, &proxy_status))
+        return meaning_of_proxy(code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post->easy);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
@@ -153,9 +171,19 @@ static void take_times(struct post *post)
     outcome->first_byte_ms = since_begin_ms(post, CURLINFO_STARTTRANSFER_TIME_T);
 }
 
+/* Nobody else would tell: no attempt is used up, and no receiver blamed. */
+static void say_trouble(struct post_shared *shared, const char *detail)
+{
+    uint64_t suppressed;
+    if (log_gate_opens(&shared->troubles, TROUBLE_SAY_MS, &suppressed))
+        log_warn("something here keeps attempts from being made, they wait", LOG_STRING("problem", detail), LOG_I("suppressed", suppressed));
+}
+
 void post_conclude(struct post *post, int code)
 {
     struct meaning meaning = judge(post, (CURLcode)code);
+    if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
+        say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);

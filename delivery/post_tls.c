@@ -3,17 +3,31 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 
+#include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct post_tls {
-    char *file; /* NULL: this system has none */
+enum { CA, CERTIFICATE, KEY, FILES, CHAIN_MAX = 16 };
+
+struct material { /* what the files held */
     X509_STORE *store;
-    struct stat seen; /* the file as it was read */
+    X509 *certificate; /* NULL: none */
+    STACK_OF(X509) * chain;
+    EVP_PKEY *key;
+};
+
+struct post_tls {
+    char *paths[FILES];      /* NULL: none */
+    struct stat seen[FILES]; /* the files as they were read */
+    struct material material;
+    bool current;
 };
 
 /* Where distributions keep all certificates in one file: Debian, Fedora, Alpine and the BSDs. */
@@ -26,47 +40,127 @@ const char *post_tls_system_file(void)
     return NULL;
 }
 
-static X509_STORE *store_load(const char *file)
+/* ---- reading ---- */
+
+static void material_free(struct material *material)
 {
-    X509_STORE *store = X509_STORE_new();
-    if (store == NULL)
-        return NULL;
-    /* As libcurl's own: an intermediate or a single certificate in the file may be the anchor. */
-    X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-    if (file != NULL && X509_STORE_load_file(store, file) != 1) {
-        ERR_clear_error();
-        X509_STORE_free(store);
-        return NULL;
-    }
-    return store;
+    X509_STORE_free(material->store);
+    X509_free(material->certificate);
+    sk_X509_pop_free(material->chain, X509_free);
+    EVP_PKEY_free(material->key);
+    ERR_clear_error();
 }
 
-/* False when the file cannot be used; then nothing has changed. */
-static bool load(struct post_tls *tls)
+static const char *read_store(struct material *material, const char *path)
 {
-    struct stat now = { .st_size = 0 };
-    if (tls->file != NULL && stat(tls->file, &now) != 0)
+    material->store = X509_STORE_new();
+    if (material->store == NULL)
+        return "out of memory";
+    /* As libcurl's own: an intermediate or a single certificate in the file may be the anchor. */
+    X509_STORE_set_flags(material->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    return path == NULL || X509_STORE_load_file(material->store, path) == 1 ? NULL : "holds no certificates in PEM form, or cannot be read";
+}
+
+/* Ours first, then whatever leads to a CA that the receiver knows. */
+static const char *read_certificate(struct material *material, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return strerror(errno);
+    material->certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    material->chain = sk_X509_new_null();
+    for (X509 *next; sk_X509_num(material->chain) < CHAIN_MAX && (next = PEM_read_X509(file, NULL, NULL, NULL)) != NULL;)
+        sk_X509_push(material->chain, next);
+    fclose(file);
+    return material->certificate != NULL ? NULL : "holds no certificate in PEM form";
+}
+
+/* Without it OpenSSL would ask the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *context)
+{
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
+static const char *read_key(struct material *material, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return strerror(errno);
+    material->key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
+    fclose(file);
+    if (material->key == NULL)
+        return "holds no private key in PEM form without a passphrase";
+    return X509_check_private_key(material->certificate, material->key) == 1 ? NULL : "does not belong to the certificate";
+}
+
+/* What OpenSSL would not use with a receiver either: a key that is too short, a hash that is broken. */
+static const char *try_certificate(const struct material *material)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    bool taken = context != NULL && SSL_CTX_use_cert_and_key(context, material->certificate, material->key, material->chain, 1) == 1;
+    SSL_CTX_free(context);
+    return taken ? NULL : "is too weak: OpenSSL does not use it";
+}
+
+/* NULL, or what is wrong with paths[*which]. */
+static const char *read_all(struct material *material, char *const paths[FILES], int *which)
+{
+    const char *problem = read_store(material, paths[ *which = CA]);
+    if (problem == NULL && paths[CERTIFICATE] != NULL)
+        problem = read_certificate(material, paths[ *which = CERTIFICATE]);
+    if (problem == NULL && paths[CERTIFICATE] != NULL)
+        problem = read_key(material, paths[ *which = KEY]);
+    if (problem == NULL && paths[CERTIFICATE] != NULL)
+        problem = try_certificate(material), *which = CERTIFICATE;
+    return problem;
+}
+
+/* Files that are gone show as zeros. */
+static void look(const struct post_tls *tls, struct stat seen[FILES])
+{
+    memset(seen, 0, FILES * sizeof(*seen));
+    for (int i = 0; i < FILES; i++)
+        if (tls->paths[i] != NULL && stat(tls->paths[i], &seen[i]) != 0)
+            memset(&seen[i], 0, sizeof(seen[i]));
+}
+
+/* False, after a log line, when something cannot be used; then what was there stays. */
+static bool load(struct post_tls *tls, const char *consequence)
+{
+    struct material fresh = { .store = NULL };
+    int which;
+    look(tls, tls->seen); /* before reading: what changes meanwhile is seen as a change the next time */
+    const char *problem = read_all(&fresh, tls->paths, &which);
+    tls->current = problem == NULL;
+    if (problem != NULL) {
+        static const char *const settings[FILES] = { "JOBHOOK_CA_FILE", "JOBHOOK_CLIENT_CERT", "JOBHOOK_CLIENT_KEY" };
+        log_error(consequence, LOG_STRING("setting", settings[which]), LOG_STRING("file", tls->paths[which]), LOG_STRING("problem", problem));
+        material_free(&fresh);
         return false;
-    X509_STORE *store = store_load(tls->file);
-    if (store == NULL)
-        return false;
-    X509_STORE_free(tls->store);
-    tls->store = store;
-    tls->seen = now;
+    }
+    material_free(&tls->material);
+    tls->material = fresh;
     return true;
 }
 
-struct post_tls *post_tls_create(const char *ca_file)
+/* ---- making and using ---- */
+
+struct post_tls *post_tls_create(const struct post_tls_files *files)
 {
-    const char *file = ca_file != NULL ? ca_file : post_tls_system_file();
+    const char *const paths[FILES] = { files->ca != NULL ? files->ca : post_tls_system_file(), files->certificate, files->key };
     struct post_tls *tls = memory_create(sizeof(*tls));
-    if (file != NULL)
-        tls->file = memory_copy(file, slice_of(file).length);
-    else
+    assert((files->certificate == NULL) == (files->key == NULL));
+    for (int i = 0; i < FILES; i++)
+        if (paths[i] != NULL)
+            tls->paths[i] = memory_copy(paths[i], slice_of(paths[i]).length);
+    if (tls->paths[CA] == NULL)
         log_warn("no CA certificates on this system: no https receiver will be trusted");
-    if (load(tls))
+    if (load(tls, "a file that TLS needs cannot be used"))
         return tls;
-    log_error("CA file cannot be used", LOG_STRING("file", file));
     post_tls_destroy(tls);
     return NULL;
 }
@@ -75,8 +169,9 @@ void post_tls_destroy(struct post_tls *tls)
 {
     if (tls == NULL)
         return;
-    X509_STORE_free(tls->store);
-    free(tls->file);
+    material_free(&tls->material);
+    for (int i = 0; i < FILES; i++)
+        free(tls->paths[i]);
     free(tls);
 }
 
@@ -86,22 +181,30 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-void post_tls_refresh(struct post_tls *tls)
+bool post_tls_refresh(struct post_tls *tls)
 {
-    struct stat now;
-    if (tls->file == NULL || stat(tls->file, &now) != 0 || is_same_file(&now, &tls->seen))
-        return;
-    if (load(tls)) {
-        log_info("CA file read again", LOG_STRING("file", tls->file));
-        return;
-    }
-    tls->seen = now; /* say it once, try again at the next change */
-    log_error("changed CA file cannot be used, the old certificates stay", LOG_STRING("file", tls->file));
+    struct stat now[FILES];
+    bool same = true;
+    look(tls, now);
+    for (int i = 0; i < FILES; i++)
+        same = same && is_same_file(&now[i], &tls->seen[i]);
+    if (same || !load(tls, "a file that changed is not taken, what was read before stays in use"))
+        return false;
+    log_info("certificates read again", LOG_STRING("ca_file", tls->paths[CA]),
+             LOG_STRING("client_cert", tls->paths[CERTIFICATE] != NULL ? tls->paths[CERTIFICATE] : ""));
+    return true;
 }
 
-void post_tls_equip(struct post_tls *tls, void *ssl_ctx)
+bool post_tls_is_current(const struct post_tls *tls)
 {
-    SSL_CTX_set1_cert_store(ssl_ctx, tls->store);
+    return tls->current;
+}
+
+bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx)
+{
+    const struct material *material = &tls->material;
+    SSL_CTX_set1_cert_store(ssl_ctx, material->store);
+    return material->certificate == NULL || SSL_CTX_use_cert_and_key(ssl_ctx, material->certificate, material->key, material->chain, 1) == 1;
 }
 
 const char *post_tls_verify_problem(long verify_result)

@@ -1,6 +1,8 @@
-/* The certificates that receivers are judged by: one store, parsed once, for every connection of these lanes.
+/* TLS's files: the certificates that receivers are judged by, and our own for receivers that ask for one. Read once, for every connection of these
+ * lanes, and again when a file changes.
  *
- * libcurl would parse the CA file again in each lane (27 ms and a megabyte each). OpenSSL stays inside. */
+ * libcurl would parse the CA file again in each lane (27 ms and a megabyte each), and our own certificate and key for each connection, half-exchanged
+ * ones included. OpenSSL stays inside. */
 #ifndef JOBHOOK_DELIVERY_POST_TLS_H
 #define JOBHOOK_DELIVERY_POST_TLS_H
 
@@ -10,14 +12,22 @@ struct post_tls;
 
 /* The file that holds all CA certificates of this system; NULL: there is none. */
 const char *post_tls_system_file(void);
-/* `ca_file` NULL: the system's one file, wherever the distribution keeps it. NULL, after a log line, when `ca_file` is given and cannot be used;
- * a system without certificates gives an empty store and a warning. */
-struct post_tls *post_tls_create(const char *ca_file);
+struct post_tls_files {
+    const char *ca;          /* NULL: the system's one file, wherever the distribution keeps it */
+    const char *certificate; /* ours, PEM, its chain behind it; NULL: none */
+    const char *key;         /* its private key, PEM */
+};
+
+/* NULL, after a log line, when a file that is named cannot be used; a system without certificates gives an empty store and a warning. */
+struct post_tls *post_tls_create(const struct post_tls_files *files);
 void post_tls_destroy(struct post_tls *tls);
-/* Reads the file again if it changed; when it cannot be used the old certificates stay. For new connections. */
-void post_tls_refresh(struct post_tls *tls);
-/* Gives the store to an OpenSSL SSL_CTX. */
-void post_tls_equip(struct post_tls *tls, void *ssl_ctx);
+/* Reads all of them again if one changed; when something cannot be used, or certificate and key do not belong together, all that was there stays,
+ * and post_tls_is_current is false until the next good change. True when there is something new: connections and TLS sessions from before rest on
+ * what no longer counts. */
+MUST_USE bool post_tls_refresh(struct post_tls *tls);
+bool post_tls_is_current(const struct post_tls *tls);
+/* Gives an OpenSSL SSL_CTX what there is. False when OpenSSL does not take our certificate. */
+MUST_USE bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx);
 /* What OpenSSL says about a refused certificate, e.g. "certificate has expired"; a fixed string. */
 const char *post_tls_verify_problem(long verify_result);
 

@@ -3,12 +3,13 @@
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPOIL_READS_MAX = 64 };
+enum { SPOIL_READS_MAX = 64, WIRE_HANGUP = 8 /* the peer has closed its side; not for owners */ };
 
 struct wire {
     uv_poll_t poll;
@@ -21,6 +22,7 @@ struct wire {
     unsigned watched; /* what the owner wants to know of */
     unsigned polled;  /* what the loop tells us of */
     bool ours;        /* wires_open made it */
+    bool chatty;      /* between two requests the peer may speak */
 };
 
 struct wires {
@@ -169,7 +171,8 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void poll_for(struct wire *wire, unsigned events)
 {
-    int wanted = ((events & WIRE_READ) != 0 ? UV_READABLE : 0) | ((events & WIRE_WRITE) != 0 ? UV_WRITABLE : 0);
+    int wanted = ((events & WIRE_READ) != 0 ? UV_READABLE : 0) | ((events & WIRE_WRITE) != 0 ? UV_WRITABLE : 0) |
+                 ((events & WIRE_HANGUP) != 0 ? UV_DISCONNECT : 0);
     if (uv_poll_start(&wire->poll, wanted, on_ready) == 0)
         wire->polled = events;
 }
@@ -187,16 +190,31 @@ static void wire_spoil(struct wire *wire)
     leave(&wire->wires->idle, &wire->idle);
 }
 
+/* Whether the peer has closed its side, whatever there is still to read. */
+static bool has_hung_up(const struct wire *wire)
+{
+    struct pollfd end = { .fd = wire->fd, .events = POLLRDHUP };
+    return poll(&end, 1, 0) != 0;
+}
+
+/* Something happened between two requests. */
+static void on_ready_idle(struct wire *wire, int status, int events)
+{
+    if (status == 0 && events == UV_WRITABLE) /* libcurl 8 may end a transfer while it watches for writing, too */
+        poll_for(wire, WIRE_READ);            /* not earlier: libcurl closes some sockets behind our back, and libuv aborts on those */
+    else if (status == 0 && wire->chatty && !has_hung_up(wire))
+        poll_for(wire, WIRE_HANGUP); /* what was said is for libcurl, which reads it before it uses the connection again */
+    else
+        wire_spoil(wire); /* a server has nothing to say then but that it goes */
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct wire *wire = container_of(poll, struct wire, poll);
     struct wires *wires = wire->wires;
     int fd = wire->fd;
     if (wire->watched == 0) {
-        if (status == 0 && events == UV_WRITABLE) /* libcurl 8 may end a transfer while it watches for writing, too */
-            poll_for(wire, WIRE_READ);            /* not earlier: libcurl closes some sockets behind our back, and libuv aborts on those */
-        else
-            wire_spoil(wire); /* between two requests a server has nothing to say but that it goes */
+        on_ready_idle(wire, status, events);
         return;
     }
     unsigned ready = ((events & UV_READABLE) != 0 ? WIRE_READ : 0U) | ((events & UV_WRITABLE) != 0 ? WIRE_WRITE : 0U);
@@ -229,9 +247,11 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     }
 }
 
-void wires_suspect(struct wires *wires, int fd)
+void wires_suspect(struct wires *wires, int fd, bool chatty)
 {
     struct wire *wire = wire_find(wires, fd);
+    if (wire != NULL)
+        wire->chatty = chatty;
     if (wire != NULL && !link_is_free(&wire->idle) && link_is_free(&wire->fresh))
         list_append(&wires->fresh, &wire->fresh);
 }
@@ -242,7 +262,7 @@ void wires_check_fresh(struct wires *wires)
     while ((link = list_take(&wires->fresh)) != NULL) {
         struct wire *wire = container_of(link, struct wire, fresh);
         char byte;
-        if (recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+        if (wire->chatty ? has_hung_up(wire) : recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
             wire_spoil(wire);
     }
 }

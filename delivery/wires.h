@@ -6,6 +6,7 @@
 #ifndef JOBHOOK_DELIVERY_WIRES_H
 #define JOBHOOK_DELIVERY_WIRES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,9 @@ void wires_close(struct wires *wires, int fd);
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 
 /* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice: wires_check_fresh looks, and is
- * to be called before libcurl may use it again. (What happens later is noticed by the event loop.) */
-void wires_suspect(struct wires *wires, int fd);
+ * to be called before libcurl may use it again. (What happens later is noticed by the event loop.) `chatty`: its protocol lets the peer speak
+ * between two requests (HTTP/2), so that only the end of the connection ends it. */
+void wires_suspect(struct wires *wires, int fd, bool chatty);
 void wires_check_fresh(struct wires *wires);
 
 size_t wires_open_count(const struct wires *wires);

@@ -265,13 +265,17 @@ static void write_holds(const struct service_status *status, struct text *text)
     text_printf(text, METRICS_PREFIX "hold_file_rules{action=\"dead\"} %" PRId64 "\n", gauge_read(&status->dead_rules));
 }
 
+/* The certificates are the lanes' business, the other files the service's. */
 static void write_reload(const struct service_status *status, struct text *text)
 {
+    static const struct scalar certificates = { NULL, GAUGE, LEAST, OF_LANES(files_current), NULL };
+    int64_t current = 1;
     if (status->reload == NULL)
         return;
+    bool successful = (!read_scalar(status, &certificates, &current) || current == 1) && gauge_read(&status->reload->successful) == 1;
     metrics_write_head(text, "config_last_reload_successful", "gauge",
                        "0 while a file that changed is not taken: what was read before stays in use.");
-    text_printf(text, METRICS_PREFIX "config_last_reload_successful %" PRId64 "\n", gauge_read(&status->reload->successful));
+    text_printf(text, METRICS_PREFIX "config_last_reload_successful %d\n", successful);
 }
 
 static void write_certificates(const struct certificates_stats *certificates, struct text *text)

@@ -165,34 +165,6 @@ Test(post, asks_no_proxy_of_the_environment)
     cr_assert_eq(rig_post(&rig, &receiver, "/200").outcome.status, 200);
 }
 
-static bool answer_as_proxy(const struct visit *visit)
-{
-    return say(visit, strncmp(visit->request, "CONNECT", 7) == 0 ? "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
-                                                                 : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-}
-
-Test(post, asks_the_proxy_that_is_configured_whatever_the_environment_says)
-{
-    struct receiver proxy;
-    struct posted posted;
-    char url[256];
-    receiver_start(&proxy, answer_as_proxy);
-    setenv("no_proxy", "*", 1);
-    setenv("NO_PROXY", "*", 1);
-    rig_close(&rig);
-    rig_url(url, "http", "127.0.0.1", proxy.port, "");
-    rig_open(&rig, (struct lanes_options){ .proxy = url }, NULL);
-    rig_begin(&rig, "http://hook.example.com/x", &posted);
-    rig_wait(&rig, &posted);
-    cr_expect_eq(posted.outcome.status, 200, "%s", posted.detail);
-    cr_expect_eq(strncmp(proxy.last_request, "POST http://hook.example.com/x HTTP/1.1\r\n", 41), 0, "%.80s", proxy.last_request);
-    rig_begin(&rig, "https://hook.example.com/x", &posted);
-    rig_wait(&rig, &posted);
-    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%s", posted.detail);
-    cr_expect_not(posted.outcome.sent);
-    receiver_stop(&proxy);
-}
-
 static bool answer_in_pieces(const struct visit *visit)
 {
     return say(visit, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n") && wait_ms(visit, 20) &&

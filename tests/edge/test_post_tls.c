@@ -213,15 +213,6 @@ Test(post_tls, a_client_certificate_is_shown_when_there_is_one)
     tls_receiver_stop(&own);
 }
 
-Test(post_tls, a_client_certificate_that_is_gone_is_our_fault)
-{
-    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" },
-               (struct lanes_options){ .client_cert = "/nonexistent/cert", .client_key = "/nonexistent/key" });
-    struct posted posted = post();
-    cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
-    end();
-}
-
 static void copy_file(const char *from, const char *to)
 {
     char bytes[8192];
@@ -231,6 +222,18 @@ static void copy_file(const char *from, const char *to)
     cr_assert_eq(fwrite(bytes, 1, count, target), count);
     fclose(source);
     fclose(target);
+}
+
+static void write_file(const char *path, const char *content)
+{
+    FILE *file = fopen(path, "w");
+    fputs(content, file);
+    fclose(file);
+}
+
+static bool is_current(void)
+{
+    return gauge_read(&lanes_stats(rig.lanes)->files_current) == 1;
 }
 
 Test(post_tls, the_ca_file_is_read_again_when_it_changes)
@@ -243,23 +246,122 @@ Test(post_tls, the_ca_file_is_read_again_when_it_changes)
     rig_run_ms(&rig, 300);
     struct posted posted = post();
     cr_assert_eq(posted.outcome.status, 200, "%s", posted.detail);
-    FILE *broken = fopen(other.ca_file, "w");
-    fputs("not a certificate\n", broken);
-    fclose(broken);
+    write_file(other.ca_file, "not a certificate\n");
     rig_run_ms(&rig, 800); /* the kept connection is gone, too */
     cr_assert_eq(post().outcome.status, 200, "the old certificates are gone");
+    cr_assert_not(is_current());
+    unlink(other.ca_file);
+    rig_run_ms(&rig, 300);
+    cr_assert(post().outcome.status == 200 && !is_current());
+    copy_file(receiver.ca_file, other.ca_file);
+    rig_run_ms(&rig, 300);
+    cr_assert(post().outcome.status == 200 && is_current());
     end();
     tls_receiver_stop(&other);
 }
 
-Test(post_tls, a_ca_file_that_cannot_be_used_is_told_at_the_start)
+/* Neither a connection that is kept nor a TLS session outlives the trust that it was made in. */
+static void expect_distrust(bool close_each)
+{
+    struct tls_receiver other;
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = close_each }, (struct lanes_options){ .idle_ms = 4000 });
+    cr_assert_eq(post().outcome.status, 200);
+    cr_assert_eq(post().outcome.status, 200);
+    copy_file(other.ca_file, receiver.ca_file);
+    for (int i = 0; i < 20 && post().outcome.status == 200; i++)
+        rig_run_ms(&rig, 100); /* under load: the connection is never idle for long */
+    for (int i = 0; i < 3; i++) {
+        struct posted posted = post();
+        cr_assert_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%d %s", posted.outcome.kind, posted.detail);
+    }
+    end();
+    tls_receiver_stop(&other);
+}
+
+Test(post_tls, a_ca_that_was_removed_is_trusted_no_more_by_kept_connections)
+{
+    expect_distrust(false);
+}
+
+Test(post_tls, a_ca_that_was_removed_is_trusted_no_more_by_kept_sessions)
+{
+    expect_distrust(true);
+}
+
+Test(post_tls, posts_under_way_survive_a_change_of_certificates)
+{
+    struct posted posted[8];
+    char url[256];
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .idle_ms = 400 });
+    rig_url(url, "https", "127.0.0.1", receiver.port, "/");
+    for (size_t i = 0; i < COUNT_OF(posted); i++) /* the receiver takes one connection at a time: all but one wait for their handshake */
+        rig_begin(&rig, url, &posted[i]);
+    FILE *file = fopen(receiver.ca_file, "a");
+    fputs("\n", file);
+    fclose(file);
+    for (size_t i = 0; i < COUNT_OF(posted); i++) {
+        rig_wait(&rig, &posted[i]);
+        cr_expect_eq(posted[i].outcome.status, 200, "%s", posted[i].detail);
+        rig_run_ms(&rig, 60);
+    }
+    end();
+}
+
+Test(post_tls, a_client_certificate_is_exchanged_once_it_and_its_key_belong_together)
+{
+    struct tls_receiver first, second;
+    tls_receiver_start(&first, (struct tls_options){ .subject_alt_name = "DNS:first.example.com" });
+    tls_receiver_start(&second, (struct tls_options){ .subject_alt_name = "DNS:second.example.com" });
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .wants_certificate = true },
+               (struct lanes_options){ .client_cert = first.ca_file, .client_key = first.key_file, .idle_ms = 400 });
+    cr_assert_eq(post().outcome.status, 200);
+    cr_assert_str_eq(receiver.client_name, "first.example.com");
+    copy_file(second.ca_file, first.ca_file);
+    rig_run_ms(&rig, 700);
+    cr_assert_eq(post().outcome.status, 200);
+    cr_assert_str_eq(receiver.client_name, "first.example.com", "half of the pair was taken: %s", receiver.client_name);
+    cr_assert_not(is_current());
+    copy_file(second.key_file, first.key_file);
+    rig_run_ms(&rig, 300);
+    cr_assert_eq(post().outcome.status, 200);
+    cr_assert_str_eq(receiver.client_name, "second.example.com", "%s", receiver.client_name);
+    cr_assert(is_current());
+    end();
+    tls_receiver_stop(&first);
+    tls_receiver_stop(&second);
+}
+
+Test(post_tls, weak_certificates_are_refused)
+{
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .short_key = true }, NULL, "too weak");
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .broken_hash = true }, NULL, "too weak");
+}
+
+static void expect_unusable(struct lanes_options options)
 {
     uv_loop_t loop;
     struct guard guard = { .allow_http = true };
     uv_loop_init(&loop);
-    struct lanes_options options = { .guard = &guard, .attempt_timeout_ms = 1000, .ca_file = "/nonexistent/ca.crt" };
-    cr_assert_null(lanes_create(&loop, &options));
-    options.ca_file = "/dev/null";
-    cr_assert_null(lanes_create(&loop, &options));
-    cr_assert_eq(uv_loop_close(&loop), 0);
+    options.guard = &guard;
+    options.attempt_timeout_ms = 1000;
+    cr_expect_null(lanes_create(&loop, &options));
+    cr_expect_eq(uv_loop_close(&loop), 0);
+}
+
+Test(post_tls, files_that_cannot_be_used_are_told_at_the_start)
+{
+    struct tls_receiver own, other;
+    tls_receiver_start(&own, (struct tls_options){ .subject_alt_name = "DNS:own.example.com" });
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "DNS:other.example.com", .short_key = true });
+    expect_unusable((struct lanes_options){ .ca_file = "/nonexistent/ca.crt" });
+    expect_unusable((struct lanes_options){ .ca_file = "/dev/null" });
+    expect_unusable((struct lanes_options){ .client_cert = "/nonexistent/cert", .client_key = own.key_file });
+    expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = "/nonexistent/key" });
+    expect_unusable((struct lanes_options){ .client_cert = own.key_file, .client_key = own.key_file });
+    expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = own.ca_file });
+    expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = other.key_file });
+    expect_unusable((struct lanes_options){ .client_cert = other.ca_file, .client_key = other.key_file }); /* too weak */
+    tls_receiver_stop(&own);
+    tls_receiver_stop(&other);
 }

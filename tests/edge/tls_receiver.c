@@ -17,7 +17,8 @@
 
 enum { POLL_MS = 10, DAY_S = 24 * 3600 };
 
-static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options)
+/* `issuer` NULL: signed by itself. */
+static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, X509 *issuer, EVP_PKEY *issuer_key)
 {
     X509 *certificate = X509_new();
     X509V3_CTX context;
@@ -25,14 +26,20 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options)
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate), -10 * DAY_S);
     X509_gmtime_adj(X509_getm_notAfter(certificate), options->expired ? -DAY_S : DAY_S);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
-    X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)(issuer == NULL ? "test" : "leaf"), -1,
+                               -1, 0);
+    X509_set_issuer_name(certificate, X509_get_subject_name(issuer == NULL ? certificate : issuer));
     X509_set_pubkey(certificate, key);
     X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
     X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, options->subject_alt_name);
     assert(names != NULL && X509_add_ext(certificate, names, -1) == 1);
     X509_EXTENSION_free(names);
-    assert(X509_sign(certificate, key, EVP_sha256()) > 0);
+    if (options->broken_hash && issuer == NULL) {
+        X509_EXTENSION *authority = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
+        assert(authority != NULL && X509_add_ext(certificate, authority, -1) == 1);
+        X509_EXTENSION_free(authority);
+    }
+    assert(X509_sign(certificate, issuer == NULL ? key : issuer_key, issuer == NULL ? EVP_sha256() : EVP_sha1()) > 0);
     return certificate;
 }
 
@@ -65,8 +72,16 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = make_certificate(key, options);
+    EVP_PKEY *key = options->short_key ? EVP_RSA_gen(1024) : EVP_EC_gen("P-256");
+    X509 *certificate = make_certificate(key, options, NULL, NULL), *anchor = certificate;
+    if (options->broken_hash) {
+        EVP_PKEY *ca_key = key;
+        key = EVP_EC_gen("P-256");
+        certificate = make_certificate(key, options, anchor, ca_key);
+        EVP_PKEY_free(ca_key);
+    }
+    if (options->short_key || options->broken_hash)
+        SSL_CTX_set_security_level(context, 0);
     SSL_CTX_use_certificate(context, certificate);
     SSL_CTX_use_PrivateKey(context, key);
     SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4);
@@ -76,7 +91,9 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     }
     if (options->wants_certificate)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
-    write_files(receiver, certificate, key);
+    write_files(receiver, anchor, key);
+    if (anchor != certificate)
+        X509_free(anchor);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return context;
@@ -103,10 +120,23 @@ static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
         have += (size_t)count;
         bytes[have] = '\0';
         const char *end = strstr(bytes, "\r\n\r\n"), *length = strcasestr(bytes, "content-length:");
-        if (end != NULL && length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))
+        if (end != NULL && strncmp(bytes, "CONNECT ", 8) == 0) {
+            snprintf(receiver->last_connect, sizeof(receiver->last_connect), "%.500s", bytes);
+            SSL_write(ssl, "HTTP/1.1 200 Connected\r\n\r\n", 26); /* and is the receiver itself from now on */
+            have = 0;
+        } else if (end != NULL && length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))
             return true;
     }
     return false;
+}
+
+static void note_client(struct tls_receiver *receiver, X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    const ASN1_STRING *name = names == NULL ? NULL : GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, 0), NULL);
+    if (name != NULL)
+        snprintf(receiver->client_name, sizeof(receiver->client_name), "%s", (const char *)ASN1_STRING_get0_data(name));
+    GENERAL_NAMES_free(names);
 }
 
 static void serve(struct tls_receiver *receiver, int fd)
@@ -117,6 +147,8 @@ static void serve(struct tls_receiver *receiver, int fd)
     if (SSL_accept(ssl) == 1) {
         X509 *certificate = SSL_get1_peer_certificate(ssl);
         atomic_fetch_add(&receiver->with_certificate, certificate != NULL);
+        if (certificate != NULL)
+            note_client(receiver, certificate);
         atomic_fetch_add(&receiver->resumed, SSL_session_reused(ssl));
         X509_free(certificate);
         while (read_request(receiver, ssl, fd)) {

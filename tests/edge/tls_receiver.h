@@ -13,6 +13,8 @@ struct tls_options {
     bool old_protocol;      /* TLS 1.1 at most */
     bool close_each;        /* a connection per request */
     bool wants_certificate; /* of the client */
+    bool short_key;         /* RSA with 1024 bits */
+    bool broken_hash;       /* signed with SHA-1, by the certificate in ca_file */
 };
 
 struct tls_receiver {
@@ -21,7 +23,9 @@ struct tls_receiver {
     char key_file[64];
     uint16_t port;
     int listener;
-    void *context; /* SSL_CTX */
+    void *context;          /* SSL_CTX */
+    char client_name[64];   /* the first subjectAltName of the certificate that the last client showed */
+    char last_connect[512]; /* answered by 200: it is a proxy to itself */
     atomic_int connections, requests, resumed, with_certificate;
     atomic_bool stopping;
     pthread_t thread;

@@ -401,6 +401,25 @@ Test(settings, egress_ranges)
     cr_assert_not(READ("JOBHOOK_EGRESS_DENY=everything"));
 }
 
+Test(settings, nat64_prefix)
+{
+    static const char *const refused[] = {
+        "64:ff9b::", "64:ff9b::/95", "64:ff9b::1/96", "10.0.0.0/8", "64:ff9b::/96,2001:db8::/96", "64:ff9b::/128"
+    };
+    cr_assert(READ("JOBHOOK_EGRESS_NAT64=2001:67c:2e8:64::/96"), "%s", mistakes.start);
+    cr_assert(settings.guard.has_nat64 && settings.guard.nat64.bits == 96 && settings.guard.nat64.address.bytes[1] == 0x01);
+    settings_finish(&settings);
+    must_read("JOBHOOK_EGRESS_NAT64=");
+    cr_assert_not(settings.guard.has_nat64);
+    settings_finish(&settings);
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        cr_expect_not(READ(entry("JOBHOOK_EGRESS_NAT64=%s", refused[i])), "%s", refused[i]);
+        expect_mistake(entry("JOBHOOK_EGRESS_NAT64=\"%s\": must be one IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits with nothing set behind it, "
+                             "e.g. 64:ff9b::/96",
+                             refused[i]));
+    }
+}
+
 Test(settings, proxies)
 {
     static const char *const refused[] = { "proxy:3128", "socks5://proxy:1080", "http://proxy:3128/", "http://pro xy:3128" };
