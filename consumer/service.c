@@ -5,6 +5,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/certificates.h"
+#include "consumer/http/job_status.h"
 #include "consumer/http/probes.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
@@ -35,6 +36,7 @@ struct service {
     struct worker_status **statuses;
     struct service_status status;
     struct server *http;
+    struct job_status *job_status; /* NULL: there are no tokens */
     size_t worker_count;
     atomic_size_t ended_count;
     int signal_count;
@@ -54,7 +56,8 @@ static void forget_environment(void)
 
 uint64_t service_descriptors_needed(const struct settings *settings)
 {
-    return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART);
+    uint64_t api = settings->api_tokens.count > 0 ? JOB_STATUS_CONNECTIONS_MAX : 0;
+    return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART) + api;
 }
 
 /* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
@@ -196,6 +199,38 @@ static bool take_holds(void *context, struct slice content, struct text *problem
     return true;
 }
 
+static bool start_job_status(struct service *service)
+{
+    char problem[256] = "";
+    if (service->settings->api_tokens.count == 0)
+        return true;
+    service->job_status = job_status_create(service->settings, problem, sizeof(problem));
+    if (service->job_status == NULL) {
+        log_error("cannot listen for /job-status (JOBHOOK_API_LISTEN)", LOG_STRING("problem", problem));
+        return false;
+    }
+    service->status.job_status = job_status_stats(service->job_status);
+    log_info("listening for /job-status", LOG_STRING("host", service->settings->api_listen.host),
+             LOG_I("port", job_status_port(service->job_status)));
+    return true;
+}
+
+/* Without a token there would be nobody who may ask, and the port would have to be closed: a mistake rather than a wish. */
+static bool take_api_tokens(void *context, struct slice content, struct text *problem)
+{
+    struct service *service = context;
+    struct bearer_tokens tokens;
+    if (!bearer_parse(content, &tokens, problem))
+        return false;
+    if (tokens.count == 0) {
+        text_append_string(problem, "holds no token");
+        return false;
+    }
+    job_status_allow(service->job_status, &tokens);
+    bearer_wipe(&tokens);
+    return true;
+}
+
 static bool take_signing_keys(void *context, struct slice content, struct text *problem)
 {
     struct service *service = context;
@@ -212,6 +247,7 @@ static void watch_files(struct service *service)
 {
     const struct reload_file files[] = {
         { "JOBHOOK_SIGNING_KEYS_FILE", settings_file(service->settings, "JOBHOOK_SIGNING_KEYS"), take_signing_keys, service },
+        { "JOBHOOK_API_TOKENS_FILE", settings_file(service->settings, "JOBHOOK_API_TOKENS"), take_api_tokens, service },
         { "JOBHOOK_HOLD_FILE", service->settings->hold_file, take_holds, service },
     };
     for (size_t i = 0; i < COUNT_OF(files); i++)
@@ -251,6 +287,8 @@ static bool start_parts(struct service *service)
     service->status.worker_count = service->worker_count;
     service->status.reload = reload_stats(service->reload);
     service->status.certificates = certificates_stats(service->certificates);
+    if (!start_job_status(service))
+        return false;
     watch_files(service);
     return start_http(service);
 }
@@ -267,6 +305,7 @@ static int stop_parts(struct service *service)
 {
     int result = 0;
     server_destroy(service->http);
+    job_status_destroy(service->job_status);
     for (size_t i = 0; i < service->worker_count; i++)
         result |= worker_join(service->workers[i]);
     service->worker_count = 0;

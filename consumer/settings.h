@@ -11,6 +11,7 @@
 
 #include "consumer/base/log.h"
 #include "consumer/base/text.h"
+#include "consumer/bearer.h"
 #include "dedupe/redis.h"
 #include "delivery/guard.h"
 #include "delivery/hold_list.h"
@@ -68,7 +69,7 @@ struct settings { /* strings owned; NULL when not set */
     bool http2;
     char *ca_file;
     struct listen_address http_listen, api_listen;
-    char *api_tokens;
+    struct bearer_tokens api_tokens; /* of /job-status; none: it is off */
     uint64_t snippet_bytes;
     uint64_t drain_timeout_ms;
     enum log_level log_level;

@@ -86,12 +86,14 @@ void settings_check_kafka(const struct settings *settings, struct text *mistakes
             text_printf(mistakes, "%s\n", problem);
 }
 
-/* Whoever names a file wants signatures: an empty one must not mean that there are none. */
-static void check_signing_keys(const struct settings *settings, struct text *mistakes)
+/* Whoever names a file wants signatures, or to be asked: an empty one must not mean that there are none. */
+static void check_secrets(const struct settings *settings, struct text *mistakes)
 {
-    const char *file = settings_file(settings, "JOBHOOK_SIGNING_KEYS");
-    if (file != NULL && settings->signing_keys.count == 0)
-        text_printf(mistakes, "JOBHOOK_SIGNING_KEYS_FILE=%s: holds no key\n", file);
+    const char *keys = settings_file(settings, "JOBHOOK_SIGNING_KEYS"), *tokens = settings_file(settings, "JOBHOOK_API_TOKENS");
+    if (keys != NULL && settings->signing_keys.count == 0)
+        text_printf(mistakes, "JOBHOOK_SIGNING_KEYS_FILE=%s: holds no key\n", keys);
+    if (tokens != NULL && settings->api_tokens.count == 0)
+        text_printf(mistakes, "JOBHOOK_API_TOKENS_FILE=%s: holds no token\n", tokens);
 }
 
 void settings_check(const struct settings *settings, struct text *mistakes)
@@ -100,7 +102,7 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     check_state_ttl(settings, mistakes);
     check_bytes(settings, mistakes);
     check_delays(settings, mistakes);
-    check_signing_keys(settings, mistakes);
+    check_secrets(settings, mistakes);
     if ((settings->redis_client_cert == NULL) != (settings->redis_client_key == NULL))
         text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
     if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))

@@ -104,6 +104,12 @@ bool parse_signing_keys(const struct row *row, struct slice value, struct settin
     return value.length == 0 || signature_keys_parse(value, &settings->signing_keys, problem);
 }
 
+bool parse_api_tokens(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    (void)row;
+    return bearer_parse(value, &settings->api_tokens, problem);
+}
+
 bool parse_signing_scope(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {
     static const char *const names[] = { [SIGNATURE_SHARED] = "shared", [SIGNATURE_ORIGIN] = "origin", [SIGNATURE_URL] = "url", NULL };

@@ -98,7 +98,7 @@ const struct row settings_rows[] = {
     { ROW("JOBHOOK_API_LISTEN", "0.0.0.0:8081", "/job-status"),
       .parse = parse_listen, TO(api_listen) },
     { ROW("JOBHOOK_API_TOKENS", "", "bearer tokens of /job-status, space separated; no token: it is off"),
-      .parse = parse_string, TO(api_tokens), .mask = ROW_MASKED, .later = true, .shown.secret = true },
+      .parse = parse_api_tokens, .mask = ROW_MASKED, .shown.secret = true },
     { ROW("JOBHOOK_RESPONSE_SNIPPET_BYTES", "256", "how much of an answer is kept for the attempt log; 0 keeps none"),
       .parse = parse_size, TO(snippet_bytes), RANGE(0, OUTCOME_SNIPPET_MAX) },
     { ROW("JOBHOOK_DRAIN_TIMEOUT", "25s", "how long SIGTERM waits for attempts in flight"),

@@ -43,6 +43,7 @@ row_parse parse_redis_down;
 row_parse parse_statuses;
 row_parse parse_signing_keys;
 row_parse parse_signing_scope;
+row_parse parse_api_tokens;
 row_parse parse_proxy;
 row_parse parse_file;      /* readable now */
 row_parse parse_hold_file; /* the same, and read */

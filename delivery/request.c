@@ -37,9 +37,8 @@ static void append_member(struct text *body, const char *name_and_colon, struct 
     text_append(body, raw);
 }
 
-static void compose_body(struct text *body, const struct event *event)
+void request_append_members(struct text *body, const struct event *event)
 {
-    text_clear(body);
     append_member(body, "{\"task_id\":", event->raw_task_id);
     append_member(body, ",\"status\":", event->raw_status);
     append_member(body, ",\"task_type\":", event->raw_task_type);
@@ -47,6 +46,12 @@ static void compose_body(struct text *body, const struct event *event)
         append_member(body, ",\"error\":", event->raw_error);
     else
         append_member(body, ",\"result\":", event->raw_result);
+}
+
+static void compose_body(struct text *body, const struct event *event)
+{
+    text_clear(body);
+    request_append_members(body, event);
     text_append_char(body, '}');
     assert(!body->overflowed);
 }

@@ -31,6 +31,9 @@ void request_init(struct request *request);
 void request_compose(struct request *request, const struct event *event, const struct attempt *attempt, const struct request_options *options);
 void request_finish(struct request *request);
 
+/* The payload without its last brace: for those who add members of their own (/job-status). */
+void request_append_members(struct text *body, const struct event *event);
+
 /* webhook-id: the task_id when it matches [A-Za-z0-9_-]{1,64}, else msg_ + base62 of its SHA-256. Writes a NUL-terminated id. */
 void request_webhook_id(struct slice task_id, char id[REQUEST_ID_MAX + 1]);
 

@@ -215,9 +215,23 @@ static void write_family(const struct service_status *status, const struct famil
     }
 }
 
+void metrics_write_histogram(struct text *text, const char *name, const char *help, const struct histogram *histogram)
+{
+    uint64_t count = 0, sum_us = counter_read(&histogram->sum_us);
+    metrics_write_head(text, name, "histogram", help);
+    for (size_t k = 0; k < HISTOGRAM_BOUNDS; k++) {
+        count += counter_read(&histogram->buckets[k]);
+        text_printf(text, METRICS_PREFIX "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)histogram_bounds_us[k] / 1e6, count);
+    }
+    count += counter_read(&histogram->buckets[HISTOGRAM_BOUNDS]);
+    text_printf(text, METRICS_PREFIX "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
+    text_printf(text, METRICS_PREFIX "%s_sum %" PRIu64 ".%06" PRIu64 "\n", name, sum_us / 1000000, sum_us % 1000000);
+    text_printf(text, METRICS_PREFIX "%s_count %" PRIu64 "\n", name, count);
+}
+
 static void write_distribution(const struct service_status *status, const struct distribution *distribution, struct text *text)
 {
-    uint64_t buckets[HISTOGRAM_BOUNDS + 1] = { 0 }, sum_us = 0, count = 0;
+    struct histogram all = { 0 };
     bool known = false;
     for (size_t i = 0; i < status->worker_count; i++) {
         const char *part = part_of(status->workers[i], distribution->part);
@@ -225,21 +239,12 @@ static void write_distribution(const struct service_status *status, const struct
             continue;
         const struct histogram *histogram = (const void *)(part + distribution->offset);
         known = true;
-        sum_us += counter_read(&histogram->sum_us);
+        counter_add(&all.sum_us, counter_read(&histogram->sum_us));
         for (size_t k = 0; k <= HISTOGRAM_BOUNDS; k++)
-            buckets[k] += counter_read(&histogram->buckets[k]);
+            counter_add(&all.buckets[k], counter_read(&histogram->buckets[k]));
     }
-    if (!known)
-        return;
-    metrics_write_head(text, distribution->name, "histogram", distribution->help);
-    for (size_t k = 0; k < HISTOGRAM_BOUNDS; k++) {
-        count += buckets[k];
-        text_printf(text, METRICS_PREFIX "%s_bucket{le=\"%g\"} %" PRIu64 "\n", distribution->name, (double)histogram_bounds_us[k] / 1e6, count);
-    }
-    count += buckets[HISTOGRAM_BOUNDS];
-    text_printf(text, METRICS_PREFIX "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", distribution->name, count);
-    text_printf(text, METRICS_PREFIX "%s_sum %" PRIu64 ".%06" PRIu64 "\n", distribution->name, sum_us / 1000000, sum_us % 1000000);
-    text_printf(text, METRICS_PREFIX "%s_count %" PRIu64 "\n", distribution->name, count);
+    if (known)
+        metrics_write_histogram(text, distribution->name, distribution->help, &all);
 }
 
 /* The oldest over the workers; 0 when nothing is open. */
@@ -305,6 +310,7 @@ void metrics_write(const struct service_status *status, int64_t now_ms, struct t
         write_scalar(status, &scalars[i], text);
     write_oldest(status, now_ms, text);
     metrics_write_lag(status, text);
+    metrics_write_job_status(status, text);
     write_reload(status, text);
     write_holds(status, text);
     write_certificates(status->certificates, text);

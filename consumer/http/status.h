@@ -14,6 +14,7 @@
 struct certificates_stats;
 struct delivery_stats;
 struct intake_stats;
+struct job_status_stats;
 struct lag_table;
 struct lanes_stats;
 struct names_stats;
@@ -39,8 +40,9 @@ struct service_status {
     size_t worker_count;
     const struct reload_stats *reload;
     const struct certificates_stats *certificates;
-    struct gauge hold_rules, dead_rules; /* of JOBHOOK_HOLD_FILE */
-    uint64_t stall_ms;                   /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
+    const struct job_status_stats *job_status; /* NULL: it is off */
+    struct gauge hold_rules, dead_rules;       /* of JOBHOOK_HOLD_FILE */
+    uint64_t stall_ms;                         /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
 };
 
 /* Readers hold all workers' locks while they read; a worker sets and clears its parts under its own. */

@@ -11,7 +11,7 @@ case ${1:-10} in
 esac
 [ $# -eq 0 ] || shift
 names=("$@")
-[ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record answer hold_list)
+[ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record task_path answer hold_list)
 
 signature="delivery/signature.c delivery/signature_keys.c delivery/verifier.c"
 base=$(echo consumer/base/*.c)
@@ -21,17 +21,18 @@ declare -A sources=(
     [retry]="delivery/retry.c consumer/base/text.c consumer/base/memory.c"
     [signature]="$signature consumer/commands/signed_message.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
     [envelope]="consumer/envelope.c delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/verdict.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
-    [settings]="consumer/settings.c consumer/settings_table.c consumer/settings_parse.c consumer/settings_check.c consumer/settings_kafka.c consumer/processors.c consumer/content.c dedupe/redis_address.c delivery/guard.c delivery/guard_address.c delivery/hold_list.c delivery/retry.c $signature $base"
+    [settings]="consumer/settings.c consumer/settings_table.c consumer/settings_parse.c consumer/settings_check.c consumer/settings_kafka.c consumer/bearer.c consumer/processors.c consumer/content.c dedupe/redis_address.c delivery/guard.c delivery/guard_address.c delivery/hold_list.c delivery/retry.c $signature $base"
     [retry_after]="delivery/retry_after.c consumer/base/text.c consumer/base/memory.c"
     [redis_address]="dedupe/redis_address.c consumer/base/text.c consumer/base/memory.c"
     [redis_reply]="dedupe/redis_reply.c dedupe/redis_judge.c dedupe/claims.c dedupe/record.c $base"
     [record]="dedupe/record.c consumer/base/text.c consumer/base/memory.c"
     [hold_list]="delivery/hold_list.c delivery/guard.c delivery/guard_address.c consumer/base/text.c consumer/base/memory.c"
+    [task_path]="consumer/http/task_path.c consumer/base/text.c consumer/base/memory.c"
     [answer]="delivery/post_outcome.c delivery/post_tls.c delivery/retry_after.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
 )
 declare -A libraries=(
     [event]="yajl libcrypto" [guard]="libcurl" [retry]="" [signature]="libcrypto" [envelope]="yajl" [settings]="libcurl libcrypto"
-    [retry_after]="" [redis_address]="" [redis_reply]="hiredis" [record]="" [answer]="libcurl libuv openssl" [hold_list]=""
+    [retry_after]="" [redis_address]="" [redis_reply]="hiredis" [record]="" [task_path]="" [answer]="libcurl libuv openssl" [hold_list]=""
 )
 
 build=.build/fuzz

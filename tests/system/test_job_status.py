@@ -1,0 +1,159 @@
+"""/job-status/{task_id}: what those without a webhook poll. Results byte for byte, never another task's, and an honest answer when it cannot be given."""
+import http.client
+import json
+import os
+import re
+import time
+import urllib.parse
+
+import pytest
+
+from harness import event, free_ports, record, wait_for
+
+TOKEN = "one-" + "0123456789abcdef" * 2
+OTHER = "two-" + "fedcba9876543210" * 2
+
+
+class Api:
+    """Asks over one connection that is kept."""
+
+    def __init__(self, address, token=TOKEN):
+        self.address, self.token = address, token
+        self.connection = http.client.HTTPConnection(address, timeout=30)
+
+    def ask(self, path, method="GET", **headers):
+        """(status, headers, bytes); `path` goes out as it is."""
+        allowed = {"Authorization": "Bearer " + self.token} if self.token else {}
+        self.connection.request(method, path, headers={**allowed, **headers})
+        answer = self.connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def task(self, task_id):
+        status, _, body = self.ask("/job-status/" + urllib.parse.quote(task_id, safe=""))
+        return status, json.loads(body)
+
+    def wait_for_state(self, task_id, state, seconds=30):
+        def there():
+            status, answer = self.task(task_id)
+            return status == 200 and answer["delivery"]["state"] == state and answer
+        return wait_for(there, seconds, f"{task_id} is {state}", pause_s=0.1)
+
+
+def start(rig, **settings):
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    hook = rig.jobhook(JOBHOOK_API_LISTEN=address, **{"JOBHOOK_API_TOKENS": TOKEN, **settings}).start()
+    return hook, Api(address)
+
+
+def test_what_became_of_a_task_can_be_polled_in_every_state(make_rig):
+    rig = make_rig(delays="100ms,1m")
+    hook, api = start(rig)
+    raw = '{"n":1e400,"a":[1, 2 ],"a":"\\u00fc\\ud83d\\ude00","big":123456789012345678901234567890}'
+    rig.publish(event("ok", rig.receiver.url("ok"), raw=raw), event("none", raw=raw), event("failed", status="failed", raw='"no \\u0041"'),
+                event("twice", rig.receiver.url("503"), raw=raw), event("blocked", "http://localhost/", raw=raw))
+    answer = api.wait_for_state("ok", "delivered")
+    assert answer["delivery"] == {"state": "delivered", "attempts": 1, "next_attempt_at": None, "last_outcome": "http_200"}
+    status, headers, body = api.ask("/job-status/ok")
+    assert status == 200 and headers["Content-Type"] == "application/json" and headers["Cache-Control"] == "no-store"
+    assert body.startswith(b'{"task_id":"ok","status":"completed","task_type":"find_email","result":' + raw.encode() + b',"delivery":{')
+    assert api.ask("/job-status/ok", "HEAD")[0::2] == (200, b"")
+    assert api.wait_for_state("none", "nothing_to_send")["delivery"]["attempts"] == 0
+    api.wait_for_state("failed", "nothing_to_send")
+    assert b'"status":"failed","task_type":"find_email","error":"no \\u0041","delivery"' in api.ask("/job-status/failed")[2]
+    dead = api.wait_for_state("blocked", "dead")
+    assert dead["delivery"] == {"state": "dead", "attempts": 0, "next_attempt_at": None, "last_outcome": None}
+    waiting = wait_for(lambda: (a := api.task("twice")[1]).get("delivery", {}).get("attempts") == 2 and a, 30, "the second attempt failed", 0.1)
+    assert waiting["delivery"]["state"] == "scheduled" and waiting["delivery"]["last_outcome"] == "http_503"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", waiting["delivery"]["next_attempt_at"])
+    metrics = hook.metrics()
+    assert metrics['jobhook_job_status_requests_total{code="200"}'] >= 8
+    assert metrics["jobhook_job_status_duration_seconds_count"] >= 8
+
+
+def test_what_is_asked_wrongly_is_told_so(rig):
+    _, api = start(rig)
+    cases = [("/job-status/", 400, "bad_task_id"), ("/job-status/a%00b", 400, "bad_task_id"), ("/job-status/a%zz", 400, "bad_task_id"),
+             ("/job-status/" + "x" * 257, 400, "bad_task_id"), ("/job-status/a?b=c", 400, "bad_task_id"), ("/job-status/%ff", 400, "bad_task_id"),
+             ("/job-status", 404, "no_such_path"), ("/", 404, "no_such_path"), ("/metrics", 404, "no_such_path"), ("/job-status/never", 404, "not_found")]
+    for path, status, error in cases:
+        got, headers, body = api.ask(path)
+        assert (got, json.loads(body)["error"], headers["Content-Type"]) == (status, error, "application/json"), path
+    assert json.loads(api.ask("/job-status/never")[2]) == {"error": "not_found"}
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        status, headers, body = Api(api.address).ask("/job-status/never", method)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD"), method
+        assert json.loads(body)["error"] == "method_not_allowed"
+    for headers in ({}, {"Authorization": "Bearer " + TOKEN + "x"}, {"Authorization": "Bearer " + TOKEN[:-1]}, {"Authorization": TOKEN},
+                    {"Authorization": "Basic " + TOKEN}, {"Authorization": "Bearer "}, {"Authorization": "Bearer " + "y" * 5000}):
+        status, answer, body = Api(api.address, token=None).ask("/job-status/never", **headers)
+        assert (status, json.loads(body)["error"]) == (401, "unauthorized"), headers
+        assert answer["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_ids_of_any_bytes_find_their_own_task_and_no_other(rig):
+    _, api = start(rig)
+    ids = ["a/b", "a%2Fb", "a%252Fb", "a?b", "a#b", "a+b", "a b", "a", "../a", "a/../b", "//", "ü", "漢字😀", "%", "%41", "A", "x" * 256, "a\"b\\c", "a;b=c&d", ".", "~"]
+    rig.publish(*[event(i, raw=json.dumps({"mine": i}, ensure_ascii=False)) for i in ids])
+    for i in ids:
+        answer = api.wait_for_state(i, "nothing_to_send")
+        assert (answer["task_id"], answer["result"]) == (i, {"mine": i})
+    assert json.loads(api.ask("/job-status/a/b")[2])["task_id"] == "a/b"  # a slash may stand as it is
+    assert json.loads(api.ask("/job-status/a%2fb")[2])["task_id"] == "a/b"
+
+
+def test_a_topic_made_anew_answers_gone_and_never_with_what_lies_there_now(make_rig):
+    rig = make_rig(partitions=1)
+    hook, api = start(rig)
+    rig.publish(event("mine", raw='{"secret":1}'), event("deleted"), event("late"))
+    for task in ("mine", "deleted", "late"):
+        api.wait_for_state(task, "nothing_to_send")
+    hook.stop()
+    admin = rig.kafka.admin()
+    admin.delete_topics([rig.topic])[rig.topic].result(30)
+    wait_for(lambda: rig.topic not in rig.kafka.topic_names(), 30, "the topic is gone")
+    rig.kafka.create_topics([rig.topic], 1)
+    # The same offset: another task, the same task with another result, and nothing at all.
+    rig.publish(event("other", raw='{"secret":2}'), event("deleted", raw='{"other":"result"}'))
+    hook.start()
+    for task in ("mine", "deleted", "late"):
+        status, answer = api.task(task)
+        assert (status, answer["error"], answer["delivery"]["state"]) == (410, "gone", "delivered"), task
+        assert "secret" not in json.dumps(answer) and "result" not in answer
+
+
+def test_without_redis_or_kafka_it_says_so_and_without_tokens_nothing_listens(make_rig):
+    rig = make_rig(partitions=1)
+    hook, api = start(rig)
+    rig.publish(event("t"))
+    api.wait_for_state("t", "nothing_to_send")
+    rig.redis.pause()
+    status, headers, body = api.ask("/job-status/t")
+    assert (status, json.loads(body)["error"], headers["Retry-After"]) == (503, "unavailable", "5")
+    rig.redis.resume()
+    wait_for(lambda: api.task("t")[0] == 200, 30, "Redis is back")
+    hook.stop()
+    (port,) = free_ports(1)
+    rig.jobhook(JOBHOOK_API_LISTEN=f"127.0.0.1:{port}").start()
+    with pytest.raises(OSError):
+        Api(f"127.0.0.1:{port}").ask("/job-status/t")
+
+
+def test_tokens_are_exchanged_while_it_runs(rig, folder):
+    path = os.path.join(folder, "tokens")
+
+    def write(text):
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+    write(TOKEN + "\n")
+    _, api = start(rig, JOBHOOK_API_TOKENS=None, JOBHOOK_API_TOKENS_FILE=path)
+    other = Api(api.address, OTHER)
+    assert (api.task("x")[0], other.task("x")[0]) == (404, 401)
+    write(f"{OTHER} {TOKEN}\n")
+    wait_for(lambda: other.task("x")[0] == 404, 20, "the new token is good")
+    assert api.task("x")[0] == 404
+    write(OTHER)
+    wait_for(lambda: api.task("x")[0] == 401, 20, "the old one is not any more")
+    write("short")
+    time.sleep(1.5)
+    assert other.task("x")[0] == 404, "what is wrong changes nothing"

@@ -1,0 +1,44 @@
+"""deploy/schema/job-status.openapi.json is what /job-status does: a client that is made of the document asks, and judges the answers."""
+import json
+import os
+import subprocess
+import sys
+import urllib.parse
+
+from harness import PROJECT, event
+from test_job_status import TOKEN, start
+
+SCHEMATHESIS = "4.32.5"
+SCHEMA = os.path.join(PROJECT, "deploy", "schema", "job-status.openapi.json")
+
+
+def schemathesis():
+    """The program, in an environment of its own under .cache, once for all runs."""
+    home = os.path.join(PROJECT, ".cache", f"schemathesis-{SCHEMATHESIS}-{sys.version_info[0]}.{sys.version_info[1]}")
+    program = os.path.join(home, "bin", "schemathesis")
+    done = os.path.join(home, "complete")
+    if not os.path.exists(done):
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", home], check=True, timeout=120)
+        subprocess.run([os.path.join(home, "bin", "pip"), "install", "-q", "--disable-pip-version-check", f"schemathesis=={SCHEMATHESIS}"], check=True,
+                       timeout=600)
+        open(done, "w").close()
+    return program
+
+
+def test_the_document_and_the_answers_agree(rig, folder):
+    _, api = start(rig)
+    rig.publish(event("t-1"), event("failed", status="failed", raw='"why"'), event("dead", "http://localhost/"))
+    for task, state in (("t-1", "nothing_to_send"), ("failed", "nothing_to_send"), ("dead", "dead")):
+        api.wait_for_state(task, state)
+    with open(SCHEMA) as file:
+        document = json.load(file)
+    known = [task for task in ("t-1", "failed", "dead")]
+    document["paths"]["/job-status/{task_id}"]["get"]["parameters"][0]["examples"] = {task: {"value": task} for task in known}
+    with_examples = os.path.join(folder, "openapi.json")
+    with open(with_examples, "w") as file:
+        json.dump(document, file)
+    command = [schemathesis(), "run", with_examples, "--url", f"http://{api.address}", "-H", f"Authorization: Bearer {TOKEN}", "--checks", "all",
+               "--max-examples", "60", "--seed", "1", "--request-timeout", "10", "--no-color", "--generation-database", "none"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    print(result.stdout[-6000:], result.stderr[-2000:])
+    assert result.returncode == 0
