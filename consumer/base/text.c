@@ -119,16 +119,13 @@ void text_clear(struct text *text)
         text->start[0] = '\0';
 }
 
-/* Makes room for `more` bytes and the NUL; false, and overflowed, when the limit is in the way. */
-static bool reserve(struct text *text, size_t more)
+static bool grow(struct text *text, size_t more)
 {
     if (more > text->limit - text->length) {
         text->overflowed = true;
         return false;
     }
     size_t needed = text->length + more + 1;
-    if (needed <= text->capacity)
-        return true;
     size_t capacity = text->capacity < 64 ? 64 : text->capacity;
     while (capacity < needed)
         capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
@@ -137,6 +134,20 @@ static bool reserve(struct text *text, size_t more)
     text->start = memory_resize(text->start, capacity);
     text->capacity = capacity;
     return true;
+}
+
+/* Makes room for `more` bytes and the NUL; false, and overflowed, when the limit is in the way. Memory never exceeds the limit, so what fits into
+ * it is within the limit, too. */
+static inline bool reserve(struct text *text, size_t more)
+{
+    return more < text->capacity - text->length || grow(text, more);
+}
+
+void text_reserve(struct text *text, size_t bytes)
+{
+    size_t room = text->limit - text->length;
+    bool there = reserve(text, bytes < room ? bytes : room);
+    assert(there);
 }
 
 void text_append(struct text *text, struct slice slice)
@@ -156,7 +167,10 @@ void text_append_string(struct text *text, const char *string)
 
 void text_append_char(struct text *text, char c)
 {
-    text_append(text, (struct slice){ &c, 1 });
+    if (!reserve(text, 1))
+        return;
+    text->start[text->length++] = c;
+    text->start[text->length] = '\0';
 }
 
 void text_append_u64(struct text *text, uint64_t value)
@@ -175,12 +189,18 @@ void text_printf(struct text *text, const char *format, ...)
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    size_t room = text->capacity - text->length;
+    int length = vsnprintf(room > 0 ? text->start + text->length : NULL, room, format, arguments);
     assert(length >= 0);
-    if (reserve(text, (size_t)length)) {
+    bool written = (size_t)length < room;
+    if (!written && reserve(text, (size_t)length)) {
         vsnprintf(text->start + text->length, (size_t)length + 1, format, again);
-        text->length += (size_t)length;
+        written = true;
     }
+    if (written)
+        text->length += (size_t)length;
+    else if (room > 0)
+        text->start[text->length] = '\0'; /* as it was before */
     va_end(again);
     va_end(arguments);
 }

@@ -37,8 +37,9 @@ struct text {
 };
 
 void text_init(struct text *text, size_t limit);
-void text_finish(struct text *text); /* takes a zeroed one, too */
-void text_clear(struct text *text);  /* keeps the memory */
+void text_finish(struct text *text);                /* takes a zeroed one, too */
+void text_clear(struct text *text);                 /* keeps the memory */
+void text_reserve(struct text *text, size_t bytes); /* room for so many more, up to the limit: what is appended one by one need not grow it */
 void text_append(struct text *text, struct slice slice);
 void text_append_string(struct text *text, const char *string);
 void text_append_char(struct text *text, char c);

@@ -1,8 +1,8 @@
 """What waiting costs: `idle` (start, memory, CPU without work) and F10 (100,000 events in retry topics that are not due)."""
 import time
 
-import harness
 import rig
+from rig import harness
 
 WAITING = 100000
 LONG_DELAYS = ("1h", "2h", "3h", "4h", "5h")

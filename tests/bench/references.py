@@ -7,8 +7,8 @@ import resource
 import subprocess
 import uuid
 
-import harness
 import rig
+from rig import harness
 
 WRK_SECONDS = 4
 TIMEOUT_S = 900

@@ -144,6 +144,35 @@ Test(text, leaves_out_what_does_not_fit_and_remembers_it)
     text_finish(&text);
 }
 
+Test(text, leaves_what_was_there_when_a_printf_does_not_fit)
+{
+    struct text text;
+    text_init(&text, 20);
+    text_append_string(&text, "abc");
+    text_printf(&text, "%s", "more than twenty characters");
+    cr_assert(text.overflowed);
+    cr_assert_eq(text.length, 3);
+    cr_assert_str_eq(text.start, "abc");
+    text_printf(&text, "%s", "just seventeen ch");
+    cr_assert_str_eq(text.start, "abcjust seventeen ch");
+    text_finish(&text);
+}
+
+Test(text, does_not_move_within_the_room_that_was_reserved)
+{
+    struct text text;
+    text_init(&text, 1000);
+    text_reserve(&text, 600);
+    const char *start = text.start;
+    for (int i = 0; i < 600; i++)
+        text_append_char(&text, 'x');
+    cr_assert_eq(text.start, start);
+    cr_assert_eq(text.length, 600);
+    text_reserve(&text, 10000); /* no more than the limit leaves */
+    cr_assert_not(text.overflowed);
+    text_finish(&text);
+}
+
 Test(text, a_limit_of_nothing_takes_nothing)
 {
     struct text text;
