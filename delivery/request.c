@@ -2,7 +2,6 @@
 
 #include "consumer/base/poison.h"
 
-#include <inttypes.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -166,9 +165,11 @@ static void add_header(struct request *request, const char *name, struct slice v
     end_line(request);
 }
 
-static void add_number(struct request *request, const char *name, int64_t value)
+static void add_number(struct request *request, const char *name, uint64_t value)
 {
-    text_printf(&request->lines, "%s: %" PRId64, name, value);
+    text_append_string(&request->lines, name);
+    text_append_string(&request->lines, ": ");
+    text_append_u64(&request->lines, value);
     end_line(request);
 }
 
@@ -209,12 +210,13 @@ void request_compose(struct request *request, const struct event *event, const s
     text_clear(&request->lines);
     request->header_count = 0;
     add_header(request, "Content-Type", SLICE("application/json"));
-    text_printf(&request->lines, "User-Agent: jobhook/%s", options->version);
+    text_append_string(&request->lines, "User-Agent: jobhook/");
+    text_append_string(&request->lines, options->version);
     end_line(request);
     char id[REQUEST_ID_MAX + 1];
     request_webhook_id(event->task_id, id);
     add_header(request, "webhook-id", slice_of(id));
-    add_number(request, "webhook-timestamp", options->now_s);
+    add_number(request, "webhook-timestamp", options->now_s < 0 ? 0 : (uint64_t)options->now_s);
     if (options->signature != NULL)
         add_signature(request, slice_of(id), options);
     add_number(request, "jobhook-attempt", attempt->number);

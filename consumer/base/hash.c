@@ -1,5 +1,8 @@
 #include "consumer/base/hash.h"
 
+#include <endian.h>
+#include <string.h>
+
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
@@ -35,9 +38,9 @@ static inline void sip_word(struct sip *s, uint64_t word)
 static inline uint64_t little_endian(const unsigned char *bytes, size_t count)
 {
     uint64_t word = 0;
-    for (size_t i = 0; i < count; i++)
-        word |= (uint64_t)bytes[i] << (8 * i);
-    return word;
+    if (count > 0)
+        memcpy(&word, bytes, count);
+    return le64toh(word);
 }
 
 uint64_t hash_slice(struct hash_key key, struct slice slice)
