@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh [--list] [build|run|demo|test|ci]...: installs the Debian packages that a purpose needs (Debian 12 and 13). With everything
+# install.sh [--list] [build|run|unit|demo|test|ci]...: installs the Debian packages that a purpose needs (Debian 12 and 13). With everything
 # there it does nothing, at once. No service is started: Redis comes from redis-tools, whose program is the server too, and what would start one
 # (nginx and Prometheus, for the tests) is kept from it.
 set -euo pipefail
@@ -9,10 +9,11 @@ build=(gcc libc6-dev cmake ninja-build pkgconf librdkafka-dev libcurl4-openssl-d
     libmicrohttpd-dev libssl-dev)
 run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14' 'libuv1t64|libuv1' 'libc-ares2'
     'libmicrohttpd12t64|libmicrohttpd12' 'libssl3t64|libssl3' ca-certificates)
+unit=("${build[@]}" libcriterion-dev)
 demo=("${build[@]}" redis-tools python3)
-test=("${demo[@]}" git ca-certificates libcriterion-dev python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-confluent-kafka
+test=("${demo[@]}" git ca-certificates libcriterion-dev python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-yaml python3-confluent-kafka
     openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2 prometheus)
-ci=("${test[@]}" debootstrap)
+ci=("${test[@]}" debootstrap buildah python3-pip)
 
 declare -A there=()
 while read -r name status; do
@@ -48,8 +49,8 @@ if [ "${1:-}" = --list ]; then list=yes; shift; fi
 wanted=()
 for purpose in "$@"; do
     case $purpose in
-        build|run|demo|test|ci) declare -n packages=$purpose; wanted+=("${packages[@]}") ;;
-        *) echo "usage: deploy/install.sh [--list] [build|run|demo|test|ci]..." >&2; exit 2 ;;
+        build|run|unit|demo|test|ci) declare -n packages=$purpose; wanted+=("${packages[@]}") ;;
+        *) echo "usage: deploy/install.sh [--list] [build|run|unit|demo|test|ci]..." >&2; exit 2 ;;
     esac
 done
 

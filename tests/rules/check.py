@@ -5,6 +5,7 @@ Each rule is a function that finds `file:line: what` and returns nothing when al
 under pytest, and shows each a tree that breaks it. The last line is "rules: N passed, N failed"; the exit status is 1 when any failed.
 """
 
+import json
 import os
 import re
 import shutil
@@ -333,6 +334,31 @@ def deployment_names_only_settings_that_exist(tree):
                     yield f"{path}:{number}: {name} is no setting"
 
 
+def chart_takes_every_setting(tree):
+    path = "helm/jobhook/values.schema.json"
+    if path not in tree.files:
+        return
+    taken = set(json.loads(tree.text(path))["definitions"]["settingName"]["enum"])
+    known = set(table_in_the_code(tree))
+    for name in sorted(known - taken):
+        yield f"{path}:1: settingName lacks {name}"
+    for name in sorted(taken - known):
+        yield f"{path}:1: {name} is no setting"
+
+
+def versions_agree(tree):
+    """CMakeLists.txt has the version; image and chart repeat it, because nothing reads it for them."""
+    if "CMakeLists.txt" not in tree.files:
+        return
+    version = re.search(r"^project\(jobhook VERSION ([\d.]+)", tree.text("CMakeLists.txt"), re.MULTILINE)
+    places = {"Dockerfile": r"^ARG VERSION=(.*)$", "helm/jobhook/Chart.yaml": r"^(?:appVersion|version): (.*)$"}
+    for path, pattern in places.items():
+        for number, line in tree.lines(path) if version and path in tree.files else ():
+            found = re.match(pattern, line)
+            if found and found.group(1) != version.group(1):
+                yield f"{path}:{number}: says version {found.group(1)}, CMakeLists.txt {version.group(1)}"
+
+
 def top_level_is_as_the_house_says(tree):
     top = {path.split("/")[0] for path in tree.files}
     for name in sorted(top):
@@ -360,6 +386,8 @@ RULES = [
     no_marks_and_no_dead_code,
     readme_shows_the_settings_table,
     deployment_names_only_settings_that_exist,
+    chart_takes_every_setting,
+    versions_agree,
     top_level_is_as_the_house_says,
 ]
 

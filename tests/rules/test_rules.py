@@ -62,6 +62,10 @@ BROKEN = [
     ("readme_shows_the_settings_table", {"consumer/settings_table.c": TABLE, "README.md": "| `JOBHOOK_A_ONE` | `1s` | one |\n"}, "lacks JOBHOOK_A_TWO"),
     ("readme_shows_the_settings_table", {"consumer/settings_table.c": TABLE, "README.md": "| `JOBHOOK_B` | `1s` | b |\n"}, "JOBHOOK_B is no setting"),
     ("deployment_names_only_settings_that_exist", {"consumer/settings_table.c": TABLE, "CMakeLists.txt": "", "deploy/a.yml": "JOBHOOK_A_TWOO: 1\n"}, "deploy/a.yml:1: JOBHOOK_A_TWOO"),
+    ("chart_takes_every_setting", {"consumer/settings_table.c": TABLE, "helm/jobhook/values.schema.json": '{"definitions":{"settingName":{"enum":["JOBHOOK_A_ONE"]}}}'}, "settingName lacks JOBHOOK_A_TWO"),
+    ("chart_takes_every_setting", {"consumer/settings_table.c": TABLE, "helm/jobhook/values.schema.json": '{"definitions":{"settingName":{"enum":["JOBHOOK_B"]}}}'}, "JOBHOOK_B is no setting"),
+    ("versions_agree", {"CMakeLists.txt": "project(jobhook VERSION 1.2.3 LANGUAGES C)\n", "Dockerfile": "ARG VERSION=1.2.2\n"}, "Dockerfile:1: says version 1.2.2, CMakeLists.txt 1.2.3"),
+    ("versions_agree", {"CMakeLists.txt": "project(jobhook VERSION 1.2.3 LANGUAGES C)\n", "helm/jobhook/Chart.yaml": "version: 1.2.3\nappVersion: 1.2.2\n"}, "Chart.yaml:2: says"),
     ("top_level_is_as_the_house_says", {"src/a.c": "", "README.md": ""}, "src:1: has no place"),
     ("top_level_is_as_the_house_says", {"README.md": ""}, "LICENSE:1: is missing"),
 ]  # fmt: skip

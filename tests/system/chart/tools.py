@@ -1,0 +1,151 @@
+"""What the chart's tests need and no Debian package has: helm and kubeconform from their Go modules, Kubernetes' schemas from PyPI. All of it is
+kept in .cache between runs; helm's build takes minutes the first time."""
+import fcntl
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import yaml
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+CHART = os.path.join(PROJECT, "helm", "jobhook")
+CACHE = os.path.join(PROJECT, ".cache", "chart")
+PROGRAMS = {"helm": "helm.sh/helm/v3/cmd/helm@v3.16.4", "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7"}
+# What a client is told when no cluster is there; helm's own build sets it likewise.
+HELM_KUBERNETES = " ".join(f"-X helm.sh/helm/v3/pkg/{place}.k8sVersion{part}" for place in ("chartutil", "lint/rules") for part in ("Major=1", "Minor=31"))
+SCHEMAS = "kubernetes-validate==1.37.0"
+KINDS = ["configmap-v1", "secret-v1", "serviceaccount-v1", "service-v1", "pod-v1", "deployment-apps-v1", "job-batch-v1", "poddisruptionbudget-policy-v1",
+         "networkpolicy-networking-v1", "horizontalpodautoscaler-autoscaling-v2"]
+KUBERNETES = ["1.29.0", "1.30.0", "1.31.0", "1.32.0", "1.33.0", "1.34.0", "1.35.0"]
+
+
+def once(name, make):
+    """The path of CACHE/name; make(path) makes it, in one process only."""
+    os.makedirs(CACHE, exist_ok=True)
+    path = os.path.join(CACHE, name)
+    with open(path + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            fresh = tempfile.mkdtemp(dir=CACHE)
+            try:
+                make(fresh)
+                os.rename(fresh, path)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+    return path
+
+
+def call(command, seconds, **more):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, **more)
+    if result.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}:\n{(result.stdout + result.stderr)[-3000:]}")
+    return result.stdout
+
+
+def program(name):
+    module = PROGRAMS[name]
+
+    def build(folder):
+        call(["go", "install", "-ldflags", "-s -w " + (HELM_KUBERNETES if name == "helm" else ""), module], 1800, cwd=folder, env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"})
+    return os.path.join(once(f"{name}-{module.rsplit('@', 1)[1]}", build), name)
+
+
+def standalone(schema, definitions):
+    """The schema with the definitions that it needs and no others, without descriptions: the checker reads a file anew for every kind."""
+    needed = {}
+
+    def adapt(value):
+        if isinstance(value, list):
+            return [adapt(entry) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        adapted = {name: adapt(entry) for name, entry in value.items() if not (name == "description" and isinstance(entry, str)) and name != "$id"}
+        if isinstance(adapted.get("$ref"), str):
+            name = adapted["$ref"].rsplit("/", 1)[1]
+            adapted["$ref"] = "#/$defs/" + name
+            if name not in needed:
+                needed[name] = None
+                needed[name] = adapt(definitions[name])
+        return adapted
+    return {**adapt(schema), "$defs": needed}
+
+
+def schemas():
+    """A folder with vX.Y.Z/kind-group-version.json, strict, for each of KUBERNETES and the kinds of the chart. As they come, their $id and absolute
+    $ref would send the checker online."""
+    def unpack(folder):
+        call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, SCHEMAS], 600)
+        (wheel,) = glob.glob(folder + "/*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for version in KUBERNETES:
+                inside = f"kubernetes_validate/kubernetes-json-schema/v{version}-local-strict/"
+                definitions = json.loads(archive.read(inside + "_definitions.json"))["$defs"]
+                os.makedirs(os.path.join(folder, "v" + version))
+                for kind in KINDS:
+                    with open(os.path.join(folder, "v" + version, kind + ".json"), "w", encoding="utf-8") as file:
+                        json.dump(standalone(json.loads(archive.read(inside + kind + ".json")), definitions), file)
+        os.remove(wheel)
+    return once(SCHEMAS.replace("==", "-"), unpack)
+
+
+def helm(*arguments, values=None, fine=True, seconds=120, kubeconfig="/nonexistent"):
+    """Runs helm with these values: its output, or with fine=False the complaint of a run that must fail."""
+    home = os.path.join(CACHE, "home")
+    environment = {"PATH": os.environ["PATH"], "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home, "HOME": home,
+                   "KUBECONFIG": kubeconfig}
+    command, path = [program("helm"), *arguments], None
+    if values is not None:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
+            yaml.safe_dump(values, file, sort_keys=False)
+            path = file.name
+        command += ["--values", path]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, env=environment)
+    finally:
+        if path:
+            os.remove(path)
+    assert (result.returncode == 0) == fine, result.stdout[-2000:] + result.stderr[-3000:]
+    return result.stdout if fine else result.stderr
+
+
+def render(values, release="jobhook", namespace="webhooks", chart=CHART, **more):
+    """The text that helm renders."""
+    return helm("template", release, chart, "--namespace", namespace, values=values, **more)
+
+
+def objects(text):
+    """{(kind, name): object} of a rendered text."""
+    found = {}
+    for item in yaml.safe_load_all(text):
+        if item:
+            key = (item["kind"], item["metadata"]["name"])
+            assert key not in found, f"{key} is there twice"
+            found[key] = item
+    return found
+
+
+def pods(found):
+    """{(kind, name): pod specification} of all that runs."""
+    specs = {}
+    for key, item in found.items():
+        if item["kind"] in ("Deployment", "Job"):
+            specs[key] = item["spec"]["template"]["spec"]
+        elif item["kind"] == "Pod":
+            specs[key] = item["spec"]
+    return specs
+
+
+def kubeconform(text, version):
+    """Complaints about a rendered text, [] when there are none; kinds without a schema are complaints."""
+    command = [program("kubeconform"), "-strict", "-output", "json", "-kubernetes-version", version,
+               "-schema-location", schemas() + "/v" + version + "/{{.ResourceKind}}{{.KindSuffix}}.json",
+               "-schema-location", os.path.join(HERE, "crds") + "/{{.ResourceKind}}.json", "-"]
+    result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+    answer = json.loads(result.stdout)
+    return [f"{entry.get('kind')} {entry.get('name')}: {entry.get('msg')}" for entry in answer["resources"]] or ([result.stderr] if result.returncode else [])
