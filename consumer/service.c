@@ -26,7 +26,7 @@ enum {
 struct service {
     const struct settings *settings;
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[2], talk;
     uv_async_t ended;
     uv_timer_t deadline;
     struct reload *reload;
@@ -140,6 +140,18 @@ static void end_seen(uv_async_t *async)
         uv_stop(&service->loop);
 }
 
+/* SIGUSR1: debug, and back to what the settings say. */
+static void talk_asked(uv_signal_t *handle, int number)
+{
+    struct service *service = handle->data;
+    enum log_level usual = service->settings->log_level == LOG_DEBUG ? LOG_INFO : service->settings->log_level;
+    enum log_level now = log_wants(LOG_DEBUG) ? usual : LOG_DEBUG;
+    (void)number;
+    log_set(LOG_INFO, service->settings->log_format); /* so that this line is seen */
+    log_info("the log level changes", LOG_STRING("level", log_level_name(now)));
+    log_set(now, service->settings->log_format);
+}
+
 static void watch_signals(struct service *service)
 {
     static const int numbers[] = { SIGTERM, SIGINT };
@@ -149,6 +161,9 @@ static void watch_signals(struct service *service)
         service->signals[i].data = service;
         uv_signal_start(&service->signals[i], signalled, numbers[i]);
     }
+    uv_signal_init(&service->loop, &service->talk);
+    service->talk.data = service;
+    uv_signal_start(&service->talk, talk_asked, SIGUSR1);
     uv_async_init(&service->loop, &service->ended, end_seen);
     service->ended.data = service;
     uv_timer_init(&service->loop, &service->deadline);

@@ -65,6 +65,7 @@ struct settings { /* strings owned; NULL when not set */
     struct signature_keys signing_keys;
     enum signature_scope signing_scope;
     char *proxy, *client_cert, *client_key;
+    bool pass_tracestate;
     struct guard guard; /* ALLOW_HTTP, EGRESS_ALLOW, EGRESS_DENY, EGRESS_NAT64 */
     bool http2;
     char *ca_file;

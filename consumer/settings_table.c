@@ -83,6 +83,8 @@ const struct row settings_rows[] = {
       .parse = parse_file, TO(client_key) },
     { ROW("JOBHOOK_ALLOW_HTTP", "true", "accept http:// URLs"),
       .parse = parse_bool, TO(guard.allow_http) },
+    { ROW("JOBHOOK_PASS_TRACESTATE", "false", "pass tracestate on with traceparent: it may tell receivers about our inside"),
+      .parse = parse_bool, TO(pass_tracestate) },
     { ROW("JOBHOOK_EGRESS_ALLOW", "", "CIDRs added to what may be dialled"),
       .parse = parse_egress_allow },
     { ROW("JOBHOOK_EGRESS_DENY", "", "CIDRs taken from what may be dialled"),

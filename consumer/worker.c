@@ -230,6 +230,7 @@ static void make_deliveries(struct worker *worker)
                                           .give_up_after_ms = settings->give_up_after_ms,
                                           .redis_wait_ms = settings->redis_wait_ms,
                                           .redis_down_delivers = settings->redis_down == REDIS_DOWN_DELIVER,
+                                          .pass_tracestate = settings->pass_tracestate,
                                           .version = JOBHOOK_VERSION };
     worker->deliveries = deliveries_create(&options);
     if (settings->holds != NULL)

@@ -2,6 +2,8 @@
 
 #include "dedupe/redis.h"
 
+#include <stdio.h>
+
 #ifdef JOBHOOK_REDIS_TLS
 
 #include <arpa/inet.h>
@@ -10,7 +12,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 
 bool redis_has_tls(void)
 {
@@ -66,26 +67,6 @@ static bool expect_name(SSL *session, const char *host)
     return SSL_set_tlsext_host_name(session, host) == 1 && SSL_set1_host(session, host) == 1;
 }
 
-struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, const char **problem)
-{
-    ERR_clear_error();
-    SSL_CTX *made = make_context(address, problem);
-    if (made == NULL)
-        return NULL;
-    SSL *session = SSL_new(made);
-    SSL_CTX_free(made); /* the session holds on to it */
-    if (session == NULL || !expect_name(session, address->host)) {
-        *problem = "TLS cannot be set up for this host";
-        SSL_free(session);
-        return NULL;
-    }
-    if (redisInitiateSSL(context, session) == REDIS_OK)
-        return session;
-    *problem = "the TLS handshake failed";
-    SSL_free(session);
-    return NULL;
-}
-
 bool redis_tls_wants_write(const struct ssl_st *session)
 {
     return SSL_want(session) == SSL_WRITING;
@@ -137,6 +118,23 @@ bool redis_tls_explain(const struct ssl_st *session, char *why, size_t size)
     return result != X509_V_OK || alert != NULL;
 }
 
+struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, char *why, size_t size)
+{
+    const char *problem = NULL;
+    ERR_clear_error();
+    SSL_CTX *made = make_context(address, &problem);
+    SSL *session = made == NULL ? NULL : SSL_new(made);
+    SSL_CTX_free(made); /* the session holds on to it */
+    if (session == NULL || !expect_name(session, address->host))
+        snprintf(why, size, "%s", problem != NULL ? problem : "TLS cannot be set up for this host");
+    else if (redisInitiateSSL(context, session) == REDIS_OK)
+        return session;
+    else if (!redis_tls_explain(session, why, size)) /* an answer that is there already may end it at once */
+        snprintf(why, size, "the TLS handshake failed");
+    SSL_free(session);
+    return NULL;
+}
+
 #else
 
 bool redis_has_tls(void)
@@ -144,10 +142,10 @@ bool redis_has_tls(void)
     return false;
 }
 
-struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, const char **problem)
+struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, char *why, size_t size)
 {
     (void)context, (void)address;
-    *problem = "the installed hiredis has no TLS";
+    snprintf(why, size, "the installed hiredis has no TLS");
     return NULL;
 }
 

@@ -192,10 +192,7 @@ static bool take_over(struct line *line)
     redis_reply_attach(&line->reply, line->context->reader);
     if (!wire->options.address->tls)
         return true;
-    const char *problem = NULL;
-    line->session = redis_tls_start(line->context, wire->options.address, &problem);
-    if (line->session == NULL)
-        remember_why(wire, problem);
+    line->session = redis_tls_start(line->context, wire->options.address, wire->why, sizeof wire->why);
     return line->session != NULL;
 }
 

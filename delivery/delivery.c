@@ -45,7 +45,7 @@ static void go(struct delivery *d, enum delivery_state next)
 {
     assert(steps[next].may_follow & (1u << d->state));
     assert(!timer_is_running(&d->timer));
-    delivery_note_busy(d, false);
+    delivery_note_step(d, next);
     d->trouble_since_ms = 0;
     list_remove(&d->all->states[d->state], &d->link);
     list_append(&d->all->states[next], &d->link);
@@ -444,7 +444,10 @@ static void posted(void *context, const struct outcome *outcome)
 static void post_it(struct delivery *d)
 {
     struct deliveries *all = d->all;
-    struct request_options options = { .version = all->options.version, .now_s = clock_wall_ms() / 1000, .signature = all->options.signature };
+    struct request_options options = { .version = all->options.version,
+                                       .now_s = clock_wall_ms() / 1000,
+                                       .pass_tracestate = all->options.pass_tracestate,
+                                       .signature = all->options.signature };
     if (all->options.signature != NULL)
         options.scope = signature_scope_of(all->options.signature, &d->url);
     deliveries_note_posting(d);

@@ -80,6 +80,7 @@ struct deliveries_options { /* everything pointed to outlives the deliveries */
     uint64_t give_up_after_ms;
     uint64_t redis_wait_ms;
     bool redis_down_delivers; /* JOBHOOK_REDIS_DOWN=deliver */
+    bool pass_tracestate;
     const char *version;
 };
 

@@ -96,6 +96,7 @@ const char *delivery_how(const struct delivery *delivery, enum delivery_state st
 struct request *deliveries_borrow_request(struct deliveries *all);
 void deliveries_return_request(struct deliveries *all, struct request *request);
 void delivery_note_busy(struct delivery *delivery, bool busy);
+void delivery_note_step(struct delivery *delivery, enum delivery_state next);
 void deliveries_note_posting(struct delivery *delivery);
 void deliveries_note_outcome(struct delivery *delivery, const struct outcome *outcome);
 /* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */

@@ -1,6 +1,7 @@
 #include "delivery/delivery_inside.h"
 
 #include "consumer/base/clock.h"
+#include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 
 #include <stdlib.h>
@@ -45,6 +46,15 @@ void delivery_note_busy(struct delivery *d, bool busy)
 {
     d->all->busy = d->all->busy - d->busy + busy;
     d->busy = busy;
+}
+
+void delivery_note_step(struct delivery *d, enum delivery_state next)
+{
+    delivery_note_busy(d, false);
+    if (log_wants(LOG_DEBUG))
+        log_debug("step", LOG_S("task_id", d->event->task_id), LOG_STRING("from", delivery_state_name(d->state)),
+                  LOG_STRING("to", delivery_state_name(next)), LOG_I("attempt", d->attempt.number), LOG_S("topic", d->attempt.origin.topic),
+                  LOG_I("partition", d->attempt.origin.partition), LOG_I("offset", d->attempt.origin.offset));
 }
 
 void deliveries_note_posting(struct delivery *d)

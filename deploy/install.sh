@@ -5,6 +5,7 @@
 set -euo pipefail
 
 # a|b: the first that this Debian knows; any of them counts as installed. bin/x is no package: a program x that came some other way counts.
+# ?a: only where this Debian knows it.
 build=(gcc libc6-dev cmake ninja-build pkgconf librdkafka-dev libcurl4-openssl-dev libyajl-dev libhiredis-dev libuv1-dev libc-ares-dev
     libmicrohttpd-dev libssl-dev)
 run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14' 'libuv1t64|libuv1' 'libc-ares2'
@@ -12,7 +13,7 @@ run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14
 unit=("${build[@]}" libcriterion-dev)
 demo=("${build[@]}" redis-tools python3)
 test=("${demo[@]}" git ca-certificates libcriterion-dev python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-yaml python3-confluent-kafka
-    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2 prometheus)
+    openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2 prometheus '?valkey-tools')
 ci=("${test[@]}" debootstrap buildah python3-pip)
 
 declare -A there=()
@@ -57,7 +58,7 @@ done
 missing=()
 for choice in "${wanted[@]}"; do
     case " ${missing[*]} " in *" $choice "*) continue ;; esac
-    any_installed "$choice" || missing+=("$choice")
+    any_installed "${choice#\?}" || { [[ $choice == \?* ]] && ! known "${choice#\?}"; } || missing+=("${choice#\?}")
 done
 if [ $list = yes ]; then printf '%s\n' "${missing[@]+"${missing[@]}"}"; exit 0; fi
 [ ${#missing[@]} -gt 0 ] || exit 0

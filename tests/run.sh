@@ -59,12 +59,12 @@ run_program() { # run_program PROGRAM LOG JOBS: sets tested and bad; a program t
 }
 
 # What fails is run once more, alone: on a machine that is shared a test may be starved of time. It counts by its second run, and is named.
-criterion() { # criterion KIND PRESET [NAME]: every program of that kind, or that one
+criterion() { # criterion KIND PRESET [NAME [WITH]]: every program of that kind, or that one
     local program name log start tested bad first
     for program in .build/"$2"/tests/"$1"_test_${3:-*}; do
         [ -x "$program" ] && [ -f "$program" ] || continue
         name=$1/$(basename "$program" | sed "s/^$1_test_//")
-        log=$logs/${name/\//-}-$2.log
+        log=$logs/${name/\//-}-$2${4:+-$4}.log
         start=$SECONDS
         run_program "$program" "$log" 2
         if [ "$bad" -gt 0 ]; then
@@ -73,7 +73,7 @@ criterion() { # criterion KIND PRESET [NAME]: every program of that kind, or tha
             run_program "$program" "$log" 1
             echo "  unsteady: $name had $first failed at first (${log#"$root"/}.first)"
         fi
-        count "$name ($2)" $((tested - bad)) "$bad" "$log" $((SECONDS - start))
+        count "$name ($2${4:+, $4})" $((tested - bad)) "$bad" "$log" $((SECONDS - start))
     done
 }
 
@@ -112,16 +112,18 @@ shell() { # shell NAME COMMAND...: one test that is a script
     if timeout -k 10 600 "$@" </dev/null >"$log" 2>&1; then count "$name" 1 0 "$log" $((SECONDS - start)); else count "$name" 0 1 "$log" $((SECONDS - start)); fi
 }
 
-redis_server_on_path() { # redis-tools has the server's program under another name
-    command -v redis-server >/dev/null && return
+servers_on_path() { # redis-tools and valkey-tools have the servers' programs under other names
+    local name
     mkdir -p .build/bin
-    ln -sf "$(command -v redis-check-rdb)" .build/bin/redis-server
+    for name in redis valkey; do
+        command -v $name-server >/dev/null || ! command -v $name-check-rdb >/dev/null || ln -sf "$(command -v $name-check-rdb)" .build/bin/$name-server
+    done
     export PATH=$root/.build/bin:$PATH
 }
 
 mkdir -p "$logs"
 deploy/install.sh test
-redis_server_on_path
+servers_on_path
 export LC_ALL=C.UTF-8
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
@@ -140,6 +142,9 @@ for kind in unit flow edge; do
         criterion flow asan crashes
     else
         criterion $kind asan
+    fi
+    if [ $kind = edge ] && command -v valkey-server >/dev/null; then # what talks to Redis, with another one
+        for name in claims holds redis; do JOBHOOK_TEST_REDIS=valkey-server criterion edge asan $name valkey; done
     fi
     python $kind
 done

@@ -388,6 +388,11 @@ uint64_t log_dropped_lines(void)
     return dropped;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return levels[level].name;
+}
+
 bool log_level_parse(struct slice name, enum log_level *level)
 {
     for (size_t i = 0; i < COUNT_OF(levels); i++) {

@@ -69,6 +69,7 @@ void log_start(void);             /* from now on to standard output, in the back
 void log_stop(void);              /* writes out what is buffered (at most 1 s), back to standard error */
 uint64_t log_dropped_lines(void); /* since the start */
 
+const char *log_level_name(enum log_level level);
 MUST_USE bool log_level_parse(struct slice name, enum log_level *level); /* debug, info, warn, error */
 
 #endif

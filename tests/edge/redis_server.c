@@ -68,8 +68,18 @@ void redis_server_start(struct redis_server *server, const char *const *settings
     snprintf(server->socket, sizeof server->socket, "%s/redis.sock", folder);
     snprintf(server->url, sizeof server->url, "unix://%s", server->socket);
     snprintf(server->port_word, sizeof server->port_word, "%d", server->port);
-    const char *words[] = { "redis-server", "--port", server->port_word, "--bind", "127.0.0.1", "--unixsocket", server->socket,
-                            "--save",       "",       "--appendonly",    "no" };
+    const char *program = getenv("JOBHOOK_TEST_REDIS"); /* valkey-server, for one */
+    const char *words[] = { program != NULL ? program : "redis-server",
+                            "--port",
+                            server->port_word,
+                            "--bind",
+                            "127.0.0.1",
+                            "--unixsocket",
+                            server->socket,
+                            "--save",
+                            "",
+                            "--appendonly",
+                            "no" };
     size_t count = COUNT_OF(words);
     memcpy(server->words, words, sizeof words);
     for (; settings != NULL && *settings != NULL; settings++) {

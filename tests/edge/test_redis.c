@@ -130,8 +130,9 @@ static void eval_on(struct slice key)
     static unsigned rank;
     char number[16];
     snprintf(number, sizeof number, "%u", ++rank);
-    const struct slice arguments[] = { slice_of(number), SLICE("0"), SLICE("token:0123456789"), SLICE("digest:8"), SLICE("place:901234"),
-                                       SLICE("60000"),   SLICE("0") };
+    const struct slice arguments[] = {
+        slice_of(number), SLICE("0"), SLICE("token:0123456789"), SLICE("digest:8"), SLICE("place:901234"), SLICE("60000"), SLICE("0"), SLICE("0")
+    };
     tally.wanted++;
     inside_eval = true;
     redis_eval(redis, &script_settle, key, arguments, COUNT_OF(arguments), count, &tally);

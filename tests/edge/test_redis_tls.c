@@ -1,6 +1,7 @@
 /* rediss:// against a real Redis with a certificate of the test's own. Where the installed hiredis has no TLS, the address is refused instead. */
 #include "consumer/base/clock.h"
 #include "dedupe/redis.h"
+#include "dedupe/redis_exam.h"
 #include "dedupe/scripts.h"
 #include "tests/edge/redis_server.h"
 
@@ -37,16 +38,16 @@ static void add_names(X509 *certificate, const char *names)
     }
 }
 
-/* A certificate that is its own CA, for these names. */
-static void write_certificate(const char *names)
+/* A certificate that is its own CA, for these names; with a negative number of days it has expired. */
+static void write_certificate(const char *names, int days)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
     cr_assert(key != NULL && certificate != NULL);
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_S);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), DAY_S);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -2 * DAY_S);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), days * DAY_S);
     X509_set_pubkey(certificate, key);
     X509_NAME *subject = X509_get_subject_name(certificate);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)"jobhook test", -1, -1, 0);
@@ -93,12 +94,41 @@ static void stop(void)
 
 TestSuite(redis_tls, .init = start, .fini = stop, .timeout = 60);
 
-static void start_server(const char *names)
+static void start_server_as(const char *names, int days, const char *auth_clients)
 {
-    write_certificate(names);
+    write_certificate(names, days);
     snprintf(port_word, sizeof port_word, "%d", redis_server_free_port());
     redis_server_start(&server, (const char *const[]){ "--tls-port", port_word, "--tls-cert-file", certificate_file, "--tls-key-file", key_file,
-                                                       "--tls-ca-cert-file", certificate_file, "--tls-auth-clients", "no", NULL });
+                                                       "--tls-ca-cert-file", certificate_file, "--tls-auth-clients", auth_clients, NULL });
+}
+
+static void start_server(const char *names)
+{
+    start_server_as(names, 1, "no");
+}
+
+/* Looks at 127.0.0.1 with these files; false when it does not answer: then `exam->why` says why. */
+static bool examine(const char *ca_file, const char *client_cert, struct redis_exam *exam)
+{
+    char url[64];
+    const char *problem = NULL;
+    struct redis_address address;
+    snprintf(url, sizeof url, "rediss://127.0.0.1:%s", port_word);
+    cr_assert(redis_address_parse(slice_of(url), &address, &problem));
+    address.ca_file = ca_file;
+    address.client_cert = client_cert;
+    address.client_key = client_cert == NULL ? NULL : key_file;
+    redis_examine(&address, SLICE("jobhook:test:key"), WAIT_MS, exam);
+    redis_exam_finish(exam);
+    redis_address_finish(&address);
+    return exam->answered && exam->scripts_run;
+}
+
+static void expect_why(const char *ca_file, const char *client_cert, const char *why)
+{
+    struct redis_exam exam;
+    cr_assert_not(examine(ca_file, client_cert, &exam));
+    cr_assert_not_null(strstr(exam.why, why), "expected: %s\ngot: %s", why, exam.why);
 }
 
 static void count_replies(void *context, enum redis_state state, const struct redis_reply_array *reply)
@@ -177,4 +207,28 @@ Test(redis_tls, a_server_without_tls_is_never_up)
     start_server("IP:127.0.0.1");
     snprintf(port_word, sizeof port_word, "%d", server.port);
     cr_assert_eq(run_scripts("127.0.0.1", certificate_file, LOOK_MS), -1);
+}
+
+Test(redis_tls, a_client_certificate_is_shown_to_a_server_that_asks)
+{
+    struct redis_exam exam;
+    if (refused_without_tls())
+        return;
+    start_server_as("IP:127.0.0.1", 1, "yes");
+    cr_assert(examine(certificate_file, certificate_file, &exam), "%s", exam.why);
+    expect_why(certificate_file, NULL, "set JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY");
+    expect_why(certificate_file, "/no/such/file.pem", "JOBHOOK_REDIS_CLIENT_CERT cannot be read as PEM");
+}
+
+Test(redis_tls, what_is_wrong_with_a_certificate_is_said_with_its_cure)
+{
+    if (refused_without_tls())
+        return;
+    start_server_as("IP:127.0.0.1", -1, "no");
+    expect_why(certificate_file, NULL, "certificate has expired: renew Redis's certificate");
+    redis_server_stop(&server);
+    start_server("IP:127.0.0.2");
+    expect_why(certificate_file, NULL, "the host in JOBHOOK_REDIS_URL must be one of the certificate's names");
+    expect_why(NULL, NULL, "JOBHOOK_REDIS_CA_FILE must hold the CA of Redis's certificate");
+    expect_why("/no/such/file.pem", NULL, "JOBHOOK_REDIS_CA_FILE cannot be read as PEM");
 }

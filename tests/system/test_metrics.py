@@ -1,6 +1,7 @@
-"""What /metrics says is true: lag, what waits and why, what is up, when certificates end. A real Prometheus reads it."""
+"""What /metrics and the log say is true: lag, what waits and why, what is up, when certificates end. A real Prometheus reads it."""
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -96,6 +97,38 @@ def test_kafka_is_up_or_not(rig):
     finally:
         rig.kafka.nodes[0].resume()
     wait_for(lambda: hook.metrics()["jobhook_kafka_up"] == 1, 30, "it is again")
+
+
+def test_the_log_level_changes_while_it_runs(rig):
+    hook = rig.jobhook().start()
+
+    def lines(message):
+        return [json.loads(line) for line in hook.log().splitlines() if json.loads(line)["message"] == message]
+
+    hook.signal(signal.SIGUSR1)
+    wait_for(lambda: lines("the log level changes"), 10, "the level changes")
+    rig.publish(event("loud", rig.receiver.url("ok")))
+    wait_for(lambda: lines("settled"), 20, "it settled")
+    steps = [(s["from"], s["to"]) for s in lines("step") if s["task_id"] == "loud"]
+    assert steps == [("taken", "claiming"), ("claiming", "waiting"), ("waiting", "posting"), ("posting", "recording"), ("recording", "released")]
+    hook.signal(signal.SIGUSR1)
+    wait_for(lambda: len(lines("the log level changes")) == 2, 10, "and back")
+    rig.publish(event("quiet", rig.receiver.url("ok")))
+    wait_for(lambda: len(lines("settled")) == 2, 20, "it settled")
+    assert all(s["task_id"] == "loud" for s in lines("step"))
+
+
+def test_tracestate_is_passed_on_when_asked(rig):
+    headers = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"inside=1")]
+    hook = rig.jobhook().start()
+    rig.publish(event("shy", rig.receiver.url("ok"), headers=headers))
+    rig.receiver.wait(1)
+    hook.stop(40)
+    rig.jobhook(JOBHOOK_PASS_TRACESTATE="true").start()
+    rig.publish(event("open", rig.receiver.url("ok"), headers=headers))
+    rig.receiver.wait(2)
+    shy, open_ = rig.receiver.of("shy")[0]["headers"], rig.receiver.of("open")[0]["headers"]
+    assert "traceparent" in shy and "tracestate" not in shy and open_["tracestate"] == "inside=1"
 
 
 # ---------------------------------------------------------------------------------------------------------------------- Prometheus
