@@ -20,6 +20,6 @@ extern const char dlq_list_help[], dlq_show_help[], dlq_replay_help[], dlq_purge
     "  --since WHEN       died then or later: 2h (so long ago), 2026-03-01, 2026-03-01T12:00:00Z\n"                                                  \
     "  --until WHEN       died before that\n"                                                                                                        \
     "  --at PLACE         PARTITION/OFFSET in the dead-letter topic\n"                                                                               \
-    "  --import FILE      those that --export wrote\n"
+    "  --import FILE      those that `dlq list` exported\n"
 
 #endif

@@ -88,8 +88,21 @@ static size_t measure(struct slice bytes, size_t columns)
     return used;
 }
 
+/* Printable ASCII, which is nearly everything. */
+static bool is_plain(struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.length; i++)
+        if (bytes.start[i] < ' ' || bytes.start[i] > '~')
+            return false;
+    return true;
+}
+
 size_t shown_append(struct text *text, struct slice bytes, size_t columns)
 {
+    if (bytes.length <= columns && is_plain(bytes)) {
+        text_append(text, bytes);
+        return bytes.length;
+    }
     bool cut = measure(bytes, columns) > columns;
     size_t room = cut && columns > 0 ? columns - 1 : columns, used = 0;
     for (size_t at = 0; at < bytes.length;) {
@@ -112,6 +125,9 @@ size_t shown_append(struct text *text, struct slice bytes, size_t columns)
 
 void shown_append_cell(struct text *text, struct slice bytes, size_t columns)
 {
-    for (size_t used = shown_append(text, bytes, columns); used < columns; used++)
-        text_append_char(text, ' ');
+    static const char spaces[] = "                                ";
+    for (size_t used = shown_append(text, bytes, columns), more; used < columns; used += more) {
+        more = columns - used < sizeof spaces - 1 ? columns - used : sizeof spaces - 1;
+        text_append(text, (struct slice){ spaces, more });
+    }
 }
