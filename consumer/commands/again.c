@@ -121,11 +121,12 @@ static bool open_checkpoint(struct again *again)
 
 static bool is_still_ahead(const struct again *again, const struct checkpoint_plan *plan)
 {
-    const struct search_range *left = &again->now.left[plan->partition];
+    if (plan->offset < again->now.left[plan->partition].from)
+        return false;
     for (size_t i = 0; i < again->count; i++)
         if (again->items[i].entry.partition == plan->partition && again->items[i].entry.offset == plan->offset)
             return false;
-    return plan->offset >= left->from;
+    return true;
 }
 
 static void note_plans(struct again *again)

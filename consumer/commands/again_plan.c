@@ -65,9 +65,7 @@ static const struct {
     [AGAIN_SHORTENED] = { "shortened", "this is only the beginning of the event: jobhook resend TASK_ID takes the whole one" },
     [AGAIN_NOWHERE] = { "nothing to send", "the event has no webhook_url" },
     [AGAIN_BLOCKED] = { "URL refused", "its URL may not be called: see --rewrite-url and JOBHOOK_EGRESS_ALLOW" },
-    [AGAIN_REPLAYED] = { "already replayed",
-                         "was replayed already; see jobhook status TASK_ID, and jobhook dlq list --task TASK_ID for a newer letter; "
-                         "--force replays it nevertheless" },
+    [AGAIN_REPLAYED] = { "already replayed", "was replayed already; --force replays it nevertheless" },
     [AGAIN_DELIVERED_ALREADY] = { "delivered", "was delivered after all; --force delivers it once more" },
     [AGAIN_CONFLICT] = { "task_id_conflict", "another event has this task id, and that one counts; --force replaces it" },
     [AGAIN_BAD_HEADERS] = { "invalid_headers", "which attempt it was is not known; --force replays it" },

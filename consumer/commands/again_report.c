@@ -1,4 +1,5 @@
 #include "consumer/commands/again_inside.h"
+#include "consumer/commands/cure.h"
 #include "consumer/commands/shown.h"
 #include "consumer/commands/tally.h"
 
@@ -33,6 +34,18 @@ static void append_destination(const struct again *again, const struct again_ite
     shown_append(text, url, SIZE_MAX);
 }
 
+/* Where the successor of a letter is that was replayed. */
+static void append_successor(const struct again_item *item, struct text *text)
+{
+    text_append_string(text, " (its successor is ");
+    cure_append_state(&item->answer.record, text);
+    if (rank_kind(item->answer.record.rank) == RANK_KIND_DEAD) {
+        text_append_string(text, ": jobhook dlq list --task ");
+        shown_append(text, item->entry.event->task_id, SIZE_MAX);
+    }
+    text_append_char(text, ')');
+}
+
 static bool is_refusal(enum again_verdict verdict)
 {
     return verdict != AGAIN_SEND && verdict != AGAIN_SENT && verdict != AGAIN_PASS;
@@ -55,6 +68,8 @@ void again_report_item(struct again *again, const struct again_item *item)
         text_printf(&line, "  refused: %s", again_verdict_sentence(item->plan.verdict));
     else
         append_destination(again, item, &line);
+    if (item->plan.verdict == AGAIN_REPLAYED)
+        append_successor(item, &line);
     progress_hide(&again->progress);
     fprintf(dry_run ? stdout : stderr, "%s\n", line.start);
     text_finish(&line);
