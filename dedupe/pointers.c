@@ -68,7 +68,7 @@ void pointers_destroy(struct pointers *pointers)
 void pointers_put(struct pointers *pointers, const struct pointer *pointer, pointer_done *done, void *context)
 {
     char bytes[RECORD_BYTES_MAX];
-    const struct record record = { .partition = pointer->partition, .offset = pointer->offset };
+    const struct record record = { .digest = pointer->digest, .partition = pointer->partition, .offset = pointer->offset };
     const struct slice arguments[] = { { bytes, record_pack(&record, bytes) }, text_slice(&pointers->ttl) };
     struct put *put = memory_create(sizeof(*put));
     *put = (struct put){ .pointers = pointers, .done = done, .context = context };

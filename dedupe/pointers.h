@@ -15,6 +15,7 @@ struct pointer {
     struct slice task_id; /* copied */
     int32_t partition;
     int64_t offset;
+    uint64_t digest; /* of the event that lies there */
 };
 
 typedef void pointer_done(void *context, enum pointer_result result);

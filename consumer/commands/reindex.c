@@ -87,7 +87,7 @@ static bool take(struct run *run, const struct entry *entry)
     if (run->dry_run)
         return true;
     run->open++;
-    pointers_put(run->pointers, &(struct pointer){ entry->event->task_id, entry->partition, entry->offset }, put, run);
+    pointers_put(run->pointers, &(struct pointer){ entry->event->task_id, entry->partition, entry->offset, event_digest(entry->event) }, put, run);
     return settle(run, OPEN_MAX);
 }
 

@@ -2,6 +2,8 @@
 import json
 import os
 import subprocess
+import urllib.error
+import urllib.request
 
 import harness
 from harness import event
@@ -115,7 +117,7 @@ def test_reindex_writes_pointers_only_where_nothing_is_known(rig):
     code, output, errors = hook.command("reindex", "--since", "1h")
     assert code == 0 and "21 events read, 19 pointers written, 1 known already, 1 that are no events" in output, errors
     for key, record in keys.items():
-        assert client.get(key)[23:35] == record[23:35], "partition and offset"
+        assert client.get(key)[15:35] == record[15:35], "digest, partition and offset"
         assert (client.get(key) == record) == key.endswith(b"t7")
         assert client.pttl(key) > 0
     assert "0 pointers written, 20 known already" in hook.command("reindex", "--since", "1h")[1]
@@ -125,3 +127,24 @@ def test_reindex_writes_pointers_only_where_nothing_is_known(rig):
     rig.redis.kill()
     code, _, errors = hook.command("reindex", "--since", "1h")
     assert code == 1 and "Redis does not answer" in errors
+
+
+def test_tasks_can_be_polled_again_after_a_reindex(rig):
+    token, (port,) = "t" * 40, harness.free_ports(1)
+    hook = rig.jobhook(JOBHOOK_API_TOKENS=token, JOBHOOK_API_LISTEN=f"127.0.0.1:{port}").start()
+    rig.publish(event("t1", rig.receiver.url("ok")))
+    rig.receiver.wait(1)
+    rig.wait_no_lag()
+    rig.redis.client().flushall()
+
+    def poll():
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/job-status/t1", headers={"Authorization": "Bearer " + token})
+        try:
+            with harness.NO_PROXY.open(request, timeout=10) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as problem:
+            return problem.code, None
+    assert poll() == (404, None)
+    assert hook.command("reindex", "--since", "1h")[0] == 0
+    status, body = poll()
+    assert status == 200 and body["result"] == {"email": "ada@example.com"} and body["delivery"]["state"] == "unknown"
