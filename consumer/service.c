@@ -10,6 +10,7 @@
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
 #include "consumer/worker.h"
+#include "delivery/lanes.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -38,6 +39,7 @@ struct service {
     struct server *http;
     struct job_status *job_status; /* NULL: there are no tokens */
     size_t worker_count;
+    uint32_t idle_connections; /* of each worker */
     atomic_size_t ended_count;
     int signal_count;
     bool ending;
@@ -60,17 +62,30 @@ uint64_t service_descriptors_needed(const struct settings *settings)
     return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART) + api;
 }
 
-/* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
-static bool raise_descriptors(const struct settings *settings)
+/* What is left beyond those needed may lie in idle connections, of which a worker keeps twice the number at worst. */
+static uint32_t idle_connections(uint64_t spare, uint64_t workers)
 {
+    uint64_t each = spare / workers / 2;
+    if (each > LANES_IDLE_CONNECTIONS)
+        return LANES_IDLE_CONNECTIONS;
+    return each == 0 ? 1 : (uint32_t)each;
+}
+
+/* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
+static bool raise_descriptors(struct service *service)
+{
+    const struct settings *settings = service->settings;
     struct rlimit limit;
     uint64_t needed = service_descriptors_needed(settings);
+    service->idle_connections = LANES_IDLE_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= needed)
+    if (limit.rlim_cur >= needed) {
+        service->idle_connections = idle_connections(limit.rlim_cur - needed, settings->workers);
         return true;
+    }
     log_error(
         "too few file descriptors for JOBHOOK_WORKERS x (JOBHOOK_MAX_IN_FLIGHT + those apart): raise the limit (ulimit -n), or lower one of them",
         LOG_I("limit", limit.rlim_cur), LOG_I("needed", needed), LOG_I("JOBHOOK_WORKERS", settings->workers),
@@ -276,7 +291,11 @@ static bool start_workers(struct service *service)
     service->workers = memory_create(count * sizeof(struct worker *));
     service->statuses = memory_create(count * sizeof(struct worker_status *));
     for (; service->worker_count < count; service->worker_count++) {
-        struct worker *worker = worker_start(service->settings, service->worker_count, worker_ended, service);
+        struct worker *worker = worker_start(&(struct worker_options){ .settings = service->settings,
+                                                                       .number = service->worker_count,
+                                                                       .idle_connections = service->idle_connections,
+                                                                       .ended = worker_ended,
+                                                                       .context = service });
         if (worker == NULL)
             return false;
         service->workers[service->worker_count] = worker;
@@ -339,7 +358,7 @@ int service_run(const struct settings *settings)
 {
     struct service service = { .settings = settings };
     log_set(settings->log_level, settings->log_format);
-    if (!raise_descriptors(settings))
+    if (!raise_descriptors(&service))
         return 1;
     forget_environment();
     log_start();

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { EVENT_BYTES_LEAST = 256 };
+
 static void append_sum(struct text *mistakes, const struct settings *settings, uint64_t sum_ms)
 {
     text_append_string(mistakes, "the delays of JOBHOOK_RETRY_DELAYS together (");
@@ -35,8 +37,39 @@ static void check_state_ttl(const struct settings *settings, struct text *mistak
     }
 }
 
+/* A claim that is forgotten while its lease runs would be granted again. */
+static void check_lease(const struct settings *settings, struct text *mistakes)
+{
+    uint64_t lease_ms = settings->attempt_timeout_ms + settings->lease_margin_ms;
+    if (lease_ms <= settings->state_ttl_ms)
+        return;
+    text_append_string(mistakes, "JOBHOOK_ATTEMPT_TIMEOUT (");
+    settings_append_duration(mistakes, settings->attempt_timeout_ms);
+    text_append_string(mistakes, ") + JOBHOOK_LEASE_MARGIN (");
+    settings_append_duration(mistakes, settings->lease_margin_ms);
+    text_append_string(mistakes, ") = ");
+    settings_append_duration(mistakes, lease_ms);
+    text_append_string(mistakes, " must be at most JOBHOOK_STATE_TTL (");
+    settings_append_duration(mistakes, settings->state_ttl_ms);
+    text_append_string(mistakes, "): a claim would be forgotten while it is respected\n");
+}
+
+static void check_slots(const struct settings *settings, struct text *mistakes)
+{
+    uint64_t bytes = settings->max_in_flight * EVENT_BYTES_LEAST;
+    if (bytes <= settings->max_held_bytes)
+        return;
+    text_printf(mistakes, "JOBHOOK_MAX_IN_FLIGHT (%lu) x %d B, about what the smallest event takes, = ", (unsigned long)settings->max_in_flight,
+                EVENT_BYTES_LEAST);
+    settings_append_size(mistakes, bytes);
+    text_append_string(mistakes, " must be at most JOBHOOK_MAX_HELD_BYTES (");
+    settings_append_size(mistakes, settings->max_held_bytes);
+    text_append_string(mistakes, "): so many could never be in flight\n");
+}
+
 static void check_bytes(const struct settings *settings, struct text *mistakes)
 {
+    check_slots(settings, mistakes);
     if (settings->max_event_bytes <= settings->max_held_bytes)
         return;
     text_append_string(mistakes, "JOBHOOK_MAX_EVENT_BYTES (");
@@ -100,6 +133,7 @@ void settings_check(const struct settings *settings, struct text *mistakes)
 {
     check_prefix(settings, mistakes);
     check_state_ttl(settings, mistakes);
+    check_lease(settings, mistakes);
     check_bytes(settings, mistakes);
     check_delays(settings, mistakes);
     check_secrets(settings, mistakes);

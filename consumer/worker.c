@@ -18,13 +18,11 @@
 enum { PROBLEM_BYTES = 512, ASK_TOPICS_MS = 1000, TOPICS_AGAIN_MS = 1000, COMPLAIN_EVERY_MS = 60000, CLOSE_MS = 5000, PURGE_MS = 1000 };
 
 struct worker {
+    struct worker_options options;
     const struct settings *settings;
-    size_t number;
     struct worker_status status;
     struct intake_stats intake_stats;
     pthread_t thread;
-    void (*ended)(void *context);
-    void *context;
     atomic_bool stopping;
     int result;
 
@@ -183,6 +181,7 @@ static bool make_sender(struct worker *worker)
     struct lanes_options lanes_options = { .guard = &settings->guard,
                                            .attempt_timeout_ms = settings->attempt_timeout_ms,
                                            .origin_max_connections = (uint32_t)settings->origin_max_connections,
+                                           .idle_connections = worker->options.idle_connections,
                                            .snippet_bytes = (uint32_t)settings->snippet_bytes,
                                            .ca_file = settings->ca_file,
                                            .proxy = settings->proxy,
@@ -277,7 +276,7 @@ static bool make_kafka(struct worker *worker)
                                       .redis = worker->redis,
                                       .claims = worker->claims,
                                       .settings = worker->settings,
-                                      .worker = worker->number,
+                                      .worker = worker->options.number,
                                       .deliveries = worker->deliveries,
                                       .stats = &worker->intake_stats,
                                       .joined = &worker->status.joined,
@@ -368,7 +367,7 @@ static void *run(void *context)
     if (make_parts(worker) && make_kafka(worker))
         deliver(worker);
     unmake(worker);
-    worker->ended(worker->context);
+    worker->options.ended(worker->options.context);
     return NULL;
 }
 
@@ -393,13 +392,11 @@ static void name_thread(pthread_t thread, size_t number)
     pthread_setname_np(thread, name);
 }
 
-struct worker *worker_start(const struct settings *settings, size_t number, void (*ended)(void *context), void *context)
+struct worker *worker_start(const struct worker_options *options)
 {
     struct worker *worker = memory_create(sizeof(*worker));
-    worker->settings = settings;
-    worker->number = number;
-    worker->ended = ended;
-    worker->context = context;
+    worker->options = *options;
+    worker->settings = options->settings;
     worker->result = 1;
     pthread_mutex_init(&worker->status.lock, NULL);
     worker->status.intake = &worker->intake_stats;
@@ -408,10 +405,10 @@ struct worker *worker_start(const struct settings *settings, size_t number, void
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->ask, asked);
     if (pthread_create(&worker->thread, NULL, run, worker) == 0) {
-        name_thread(worker->thread, number);
+        name_thread(worker->thread, options->number);
         return worker;
     }
-    log_error("cannot start a thread", LOG_I("worker", number));
+    log_error("cannot start a thread", LOG_I("worker", options->number));
     destroy(worker);
     return NULL;
 }

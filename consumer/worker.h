@@ -10,9 +10,17 @@
 
 struct worker;
 
-/* Makes a worker in a thread of its own, which connects, waits for brokers and topics, and delivers until worker_stop. `ended` is called once, from
- * that thread: after worker_stop, or because it could not start. */
-struct worker *worker_start(const struct settings *settings, size_t number, void (*ended)(void *context), void *context);
+struct worker_options {
+    const struct settings *settings;
+    size_t number;             /* from 0 */
+    uint32_t idle_connections; /* to receivers, kept open; twice as many at worst */
+    /* Called once, from the worker's thread: after worker_stop, or because it could not start. */
+    void (*ended)(void *context);
+    void *context;
+};
+
+/* Makes a worker in a thread of its own, which connects, waits for brokers and topics, and delivers until worker_stop. */
+struct worker *worker_start(const struct worker_options *options);
 /* Any thread: no more events; attempts in flight finish and settle, at most until JOBHOOK_DRAIN_TIMEOUT is over. `ended` is called then. */
 void worker_stop(struct worker *worker);
 /* Any thread: requests are signed with these keys from now on; copied. The settings named keys, too. */

@@ -118,8 +118,9 @@ void lane_close(struct lane *lane)
     unmark(&lane->shared->touched, &lane->touched);
 }
 
-/* libcurl closes its oldest idle connection when a lane has more than `room`, those in use included. As long as all lanes together keep no more
- * idle ones than they may, nothing is closed; from then on a lane above its share grows no more. So at worst twice as many are kept for a while. */
+/* libcurl closes its oldest idle connection when a lane has more than `room`, those in use included: when one becomes idle, and before a new one
+ * is made. As long as all lanes together keep no more idle ones than they may, nothing is closed; from then on a lane above its share grows no more,
+ * so that at worst twice as many are kept. A post never waits for room: what its lane has in flight is always in it. */
 static void lane_set_room(struct lane *lane)
 {
     const struct lane_shared *shared = lane->shared;
@@ -130,6 +131,7 @@ static void lane_set_room(struct lane *lane)
         return;
     lane->room = room;
     curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, (long)room);
+    curl_multi_setopt(lane->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)room);
 }
 
 void lane_init(struct lane *lane, struct lane_shared *shared)

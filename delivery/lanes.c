@@ -13,7 +13,6 @@
 
 enum {
     LANES_DEFAULT = 64,
-    IDLE_CONNECTIONS_DEFAULT = 4096,
     IDLE_MS_DEFAULT = 60 * 1000,
     SPARE_POSTS_MAX = 1024, /* handles kept for the next posts, all lanes together; about 10 KB each */
     SWEEP_MS_MAX = 5000,
@@ -154,6 +153,17 @@ static void post_begin(struct post *post, const struct url *url)
     }
 }
 
+/* Each lane keeps to its share when it is used; one that is not used for a while gives way here, and whole. */
+static void make_room(struct lanes *lanes)
+{
+    const struct lane_shared *shared = &lanes->shared;
+    if (wires_idle_count(shared->wires) < 2 * (size_t)shared->idle_connections)
+        return;
+    struct lane *oldest = wires_hang_up_oldest(shared->wires);
+    if (oldest != NULL && oldest->in_flight == 0)
+        lane_close(oldest);
+}
+
 struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct request *request, post_done *done, void *context)
 {
     struct lane *lane = lane_for(lanes, url);
@@ -170,6 +180,7 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     gauge_set(&lanes->for_posts.stats.in_flight, lanes->shared.in_flight);
     counter_add(&lanes->for_posts.stats.posts, 1);
     timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + lanes->attempt_timeout_ms);
+    make_room(lanes);
     if (post_address(post, url, request))
         post_begin(post, url);
     else
@@ -403,7 +414,7 @@ static void init_lanes(struct lanes *lanes, struct uv_loop_s *loop, const struct
     list_init(&shared->kicked);
     list_init(&shared->touched);
     shared->lane_count = or_default(options->lane_count, LANES_DEFAULT);
-    shared->idle_connections = or_default(options->idle_connections, IDLE_CONNECTIONS_DEFAULT);
+    shared->idle_connections = or_default(options->idle_connections, LANES_IDLE_CONNECTIONS);
     random_bytes(&lanes->hash_key, sizeof(lanes->hash_key));
     list_init(&lanes->former);
     lanes->generation = generation_create(lanes);

@@ -272,6 +272,21 @@ size_t wires_open_count(const struct wires *wires)
     return wires->open;
 }
 
+size_t wires_idle_count(const struct wires *wires)
+{
+    return wires->idle.length;
+}
+
+void *wires_hang_up_oldest(struct wires *wires)
+{
+    struct link *link = list_first(&wires->idle);
+    if (link == NULL)
+        return NULL;
+    struct wire *wire = container_of(link, struct wire, idle);
+    wire_spoil(wire);
+    return wire->owner;
+}
+
 void wires_hang_up_idle(struct wires *wires, uint64_t since_ms)
 {
     struct link *link;

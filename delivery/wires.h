@@ -34,7 +34,11 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 void wires_suspect(struct wires *wires, int fd, bool chatty);
 void wires_check_fresh(struct wires *wires);
 
+/* Ends the connection that has been idle for longest, as wires_hang_up_idle does; NULL: none is. Else who watched it last. */
+void *wires_hang_up_oldest(struct wires *wires);
+
 size_t wires_open_count(const struct wires *wires);
+size_t wires_idle_count(const struct wires *wires); /* of them */
 /* Ends the connections that nobody has watched since `since_ms` or longer (uv_now's clock): the peer sees the end at once, libcurl finds them dead
  * and closes them when it looks at them the next time. */
 void wires_hang_up_idle(struct wires *wires, uint64_t since_ms);

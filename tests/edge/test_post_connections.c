@@ -177,6 +177,45 @@ Test(post_connections, beyond_the_number_to_keep_are_closed)
     end();
 }
 
+/* All at once, each host an origin of its own. The most connections that were open at a time, by the receiver's count. */
+static int open_at_once(struct posted *posted, size_t count, size_t first_host)
+{
+    int most = 0;
+    for (size_t i = 0; i < count; i++) {
+        char host[32], url[256];
+        snprintf(host, sizeof(host), "127.0.%zu.%zu", (first_host + i) / 250, 1 + (first_host + i) % 250);
+        rig_url(url, "http", host, receiver.port, "/");
+        rig_begin(&rig, url, &posted[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        while (posted[i].calls == 0) {
+            rig_run_ms(&rig, 5);
+            most = atomic_load(&receiver.open) > most ? atomic_load(&receiver.open) : most;
+        }
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(posted[i].outcome.status, 200, "%s", posted[i].detail);
+    return most;
+}
+
+/* A burst leaves its connections idle; the next one, to other hosts, must not come on top of them, whether they lie in lanes that it uses or not. */
+Test(post_connections, of_a_burst_make_room_for_those_of_the_next)
+{
+    enum { BURST = 60, IDLE = 8 };
+    static struct posted posted[BURST];
+    for (uint32_t lane_count = 2; lane_count <= 256; lane_count *= 128) {
+        begin_with(answer_slowly, (struct lanes_options){ .lane_count = lane_count, .idle_connections = IDLE });
+        receiver_stop(&receiver);
+        receiver_start_anywhere(&receiver, answer_slowly);
+        for (size_t burst = 0; burst < 4; burst++) {
+            memset(posted, 0, sizeof(posted));
+            int most = open_at_once(posted, BURST, burst * BURST);
+            int idle = lane_count > IDLE ? 0 : 2 * IDLE; /* with more lanes than idle ones each may keep one */
+            cr_expect_leq(most, BURST + 2 * IDLE + idle, "%u lanes, burst %zu: %d were open", lane_count, burst, most);
+        }
+        end();
+    }
+}
+
 static bool never_answer(const struct visit *visit)
 {
     while (wait_ms(visit, 10))

@@ -625,6 +625,25 @@ Test(settings, an_event_must_fit_into_what_is_held)
     must_read("JOBHOOK_MAX_HELD_BYTES=8MiB");
 }
 
+Test(settings, what_is_in_flight_must_fit_into_what_is_held)
+{
+    READ("JOBHOOK_MAX_HELD_BYTES=1MiB", "JOBHOOK_MAX_EVENT_BYTES=64KiB", "JOBHOOK_MAX_IN_FLIGHT=8192");
+    expect_mistake(
+        "JOBHOOK_MAX_IN_FLIGHT (8192) x 256 B, about what the smallest event takes, = 2MiB must be at most JOBHOOK_MAX_HELD_BYTES (1MiB): so "
+        "many could never be in flight");
+    cr_assert(READ("JOBHOOK_MAX_HELD_BYTES=1MiB", "JOBHOOK_MAX_EVENT_BYTES=64KiB", "JOBHOOK_MAX_IN_FLIGHT=4096"), "exactly enough is enough");
+}
+
+Test(settings, a_claim_is_remembered_for_as_long_as_its_lease)
+{
+    READ("JOBHOOK_STATE_TTL=10m", "JOBHOOK_MAX_EVENT_AGE=10m", "JOBHOOK_GIVE_UP_AFTER=1m", "JOBHOOK_ATTEMPT_TIMEOUT=5m", "JOBHOOK_LEASE_MARGIN=6m");
+    expect_mistake(
+        "JOBHOOK_ATTEMPT_TIMEOUT (5m) + JOBHOOK_LEASE_MARGIN (6m) = 11m must be at most JOBHOOK_STATE_TTL (10m): a claim would be forgotten "
+        "while it is respected");
+    cr_assert(READ("JOBHOOK_STATE_TTL=10m", "JOBHOOK_MAX_EVENT_AGE=10m", "JOBHOOK_GIVE_UP_AFTER=1m", "JOBHOOK_ATTEMPT_TIMEOUT=5m",
+                   "JOBHOOK_LEASE_MARGIN=5m"));
+}
+
 Test(settings, at_least_one_delay_is_needed)
 {
     READ("JOBHOOK_RETRY_DELAYS=", "JOBHOOK_DEFER_DELAYS=");
