@@ -49,10 +49,10 @@ static void go(struct delivery *d, enum delivery_state next)
     d->trouble_since_ms = 0;
     list_remove(&d->all->states[d->state], &d->link);
     list_append(&d->all->states[next], &d->link);
-    CRASH_POINT("before", delivery_state_name(next), delivery_how(d, next));
+    CRASH_POINT_OF("before", delivery_state_name(next), delivery_how(d, next), delivery_which(d));
     d->state = next;
     steps[next].enter(d);
-    CRASH_POINT("issued", delivery_state_name(next), delivery_how(d, next));
+    CRASH_POINT_OF("issued", delivery_state_name(next), delivery_how(d, next), delivery_which(d));
 }
 
 static bool may_not_send(const struct delivery *d)

@@ -92,6 +92,8 @@ struct attempt delivery_put_off(const struct delivery *delivery, uint64_t *delay
 
 /* What tells moves into the same state apart: what is recorded, and what was. "" for the others. */
 const char *delivery_how(const struct delivery *delivery, enum delivery_state state);
+/* Which attempt it is at, in a word (consumer/base/crash.h). */
+const char *delivery_which(const struct delivery *delivery);
 
 struct request *deliveries_borrow_request(struct deliveries *all);
 void deliveries_return_request(struct deliveries *all, struct request *request);

@@ -37,6 +37,17 @@ const char *delivery_how(const struct delivery *d, enum delivery_state state)
     return state == DELIVERY_RECORDING || state == DELIVERY_RELEASED ? settled_name(d->settled) : "";
 }
 
+const char *delivery_which(const struct delivery *d)
+{
+    if (d->attempt.epoch > 0)
+        return "replay";
+    if (d->attempt.deferral > 0)
+        return "deferral";
+    if (d->attempt.number == 1)
+        return "first";
+    return d->attempt.number > d->all->options.schedule->retries.count ? "last" : "retry";
+}
+
 static bool is_delivered(const struct outcome *outcome)
 {
     return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;

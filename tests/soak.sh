@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # soak.sh [EVENTS] [SEED] [OPTIONS...]: EVENTS events (1000000) over three copies of jobhook, a real Kafka and a real Redis, with all faults at random
 # from SEED (1); the oracle judges. Progress every 10 s, a table at the end, exit status 1 when anything was lost, doubled without a reason, early or
-# altered. More options: tests/system/chaos.py --help. JOBHOOK_BUILD names another build; a million events take about half an hour and 5 GB of disk.
+# altered. More options: tests/system/chaos.py --help. JOBHOOK_BUILD names another build; a million events take about 25 minutes and 5 GB of disk.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 events=${1:-1000000}

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void crash_point(const char *when, const char *what, const char *how)
+void crash_point(const char *when, const char *what, const char *how, const char *which)
 {
+    (void)which; /* the simulated matrix wants to know */
     static atomic_long passed;
     const char *chosen = getenv("CRASH_AT");
     char name[128];

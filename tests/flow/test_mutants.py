@@ -1,5 +1,5 @@
 """The simulated world must catch mistakes in the order of effects: each mutant below is delivery.c (or the claim table) with one of them put in,
-and some seed must convict it. Seven of them are those of the protocol model."""
+and some seed must convict it. Seven of them are those of the protocol model; dropped_as_if_handled is about SIGTERM."""
 import os
 import pathlib
 import subprocess
@@ -30,6 +30,7 @@ MUTANTS = {
     "offset_before_the_deferrals_ack": ONCE + [(DELIVERY, "    d->settled = SETTLED_DEFERRED;", RELEASE + " d->settled = SETTLED_DEFERRED;")],
     "scheduled_on_a_deferral": [(DELIVERY, "        claims_defer(claims, &claim, d->due_ms, recorded, d);",
                                  "        claims_settle(claims, &claim, CLAIMS_SCHEDULED, d->due_ms, recorded, d);")],
+    "dropped_as_if_handled": [(DELIVERY, "d->home, d->slot, !d->dropped);", "d->home, d->slot, true);")],
     "retried_too_early": [(DELIVERY, "claims_now_ms(options->claims) + (int64_t)delay_ms);", "claims_now_ms(options->claims) + (int64_t)delay_ms / 2);")],
     "left_over_deferral": [(REDIS, ".rank = c, .deferral = claim->deferral, .leased", ".rank = c, .deferral = record->deferral, .leased")],
 }

@@ -98,6 +98,23 @@ Test(world, does_not_count_held_time_towards_giving_up)
     }
 }
 
+Test(world, doubles_nothing_when_workers_are_told_to_end)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++)
+        expect_no_crime(
+            &(struct world_plan){
+                .seed = seed, .tasks = 200, .workers = 1 + (uint32_t)(seed % 3), .failing_percent = 20, .silent_endpoint = true, .terms = 20 },
+            "SIGTERM");
+}
+
+Test(world, loses_nothing_of_what_another_version_recorded)
+{
+    for (uint64_t seed = 1; seed <= 50; seed++)
+        expect_no_crime(
+            &(struct world_plan){ .seed = seed, .tasks = 200, .workers = 2, .failing_percent = 60, .crashes = 8, .strange_verdicts_percent = 50 },
+            "another version's verdicts");
+}
+
 /* SEED=n runs that one alone; SEEDS=n that many: SEED=4711 .build/release/tests/flow_test_world --filter=world/loses_nothing_under_any_mixture_of_faults. */
 Test(world, loses_nothing_under_any_mixture_of_faults)
 {
@@ -113,6 +130,7 @@ Test(world, loses_nothing_under_any_mixture_of_faults)
                                    .crashes = (uint32_t)(seed % 5),
                                    .freezes = seed % 7 < 3 ? 2 : 0,
                                    .moves = seed % 2 == 0 ? 20 : 0,
+                                   .terms = seed % 11 < 4 ? 3 : 0,
                                    .redis_rollbacks = seed % 6 == 0 ? 2 : 0,
                                    .redis_outages = seed % 8 == 1 ? 1 : 0,
                                    .produce_failures_percent = seed % 3 == 0 ? 20 : 0,

@@ -2,6 +2,7 @@
  * what consumer/worker.c and consumer/intake.c are in the program, without librdkafka and libuv. */
 #include "tests/flow/world.h"
 
+#include "consumer/base/crash.h"
 #include "consumer/base/memory.h"
 #include "consumer/delay.h"
 #include "consumer/envelope.h"
@@ -21,6 +22,8 @@ enum {
     END_MS = 4 * 3600 * 1000,
     RECORDS_PER_TURN = 16,
     LEASE_MS = 20000,
+    DRAIN_MS = 25000,
+    DRAIN_LOOK_MS = 20,
 };
 
 struct stored {          /* a record in a topic */
@@ -45,8 +48,8 @@ struct slot { /* one partition of one topic in the hands of one worker */
 
 struct world_worker {
     uint32_t life;
-    bool alive, frozen;
-    uint64_t frozen_until_ms, wake_at_ms;
+    bool alive, frozen, draining;
+    uint64_t frozen_until_ms, wake_at_ms, drain_until_ms;
     struct timers *timers;
     struct claims *claims;
     struct lanes *lanes;
@@ -344,10 +347,11 @@ static void turn(void *context)
     for (uint32_t partition = 0; partition < WORLD_PARTITIONS; partition++)
         for (uint32_t topic = 0; topic < topic_count; topic++) {
             struct slot *slot = worker->slots[partition][topic];
-            for (int i = 0;
-                 slot != NULL && i < RECORDS_PER_TURN && slot->head.event == NULL && slot->position < (int64_t)logs[topic][partition].count; i++)
+            for (int i = 0; !worker->draining && slot != NULL && i < RECORDS_PER_TURN && slot->head.event == NULL &&
+                            slot->position < (int64_t)logs[topic][partition].count;
+                 i++)
                 read_record(slot);
-            more = more || (slot != NULL && slot->head.event == NULL && slot->position < (int64_t)logs[topic][partition].count);
+            more = more || (!worker->draining && slot != NULL && slot->head.event == NULL && slot->position < (int64_t)logs[topic][partition].count);
         }
     deliveries_turn(worker->deliveries, world_now());
     uint64_t next_ms = timers_next_ms(worker->timers), scheduler_ms = deliveries_next_ms(worker->deliveries, world_now());
@@ -407,6 +411,7 @@ static void birth(struct world_worker *worker)
     worker->life++;
     worker->alive = true;
     worker->frozen = false;
+    worker->draining = false;
     worker->wake_at_ms = UINT64_MAX;
     worker->timers = timers_create(world_now());
     worker->claims = claims_fake(worker);
@@ -459,6 +464,18 @@ static void death(struct world_worker *worker)
 
 /* ---- faults ---- */
 
+/* Alive, and not about to end. */
+static struct world_worker *some_worker(void)
+{
+    size_t start = world_random(world_plan->workers);
+    for (size_t i = 0; i < world_plan->workers; i++) {
+        struct world_worker *worker = &workers[(start + i) % world_plan->workers];
+        if (worker->alive && !worker->draining)
+            return worker;
+    }
+    return NULL;
+}
+
 static struct world_worker *some_alive(void)
 {
     size_t start = world_random(world_plan->workers);
@@ -471,7 +488,7 @@ static struct world_worker *some_alive(void)
 static void hand_over(void *context)
 {
     uint32_t partition = (uint32_t)(uintptr_t)context;
-    struct world_worker *to = some_alive();
+    struct world_worker *to = some_worker();
     if (to == NULL) {
         world_at(1000, NOBODYS, hand_over, context);
         return;
@@ -510,7 +527,7 @@ static void crash(void *context)
 static void move(void *context)
 {
     uint32_t partition = (uint32_t)world_random(WORLD_PARTITIONS);
-    struct world_worker *to = some_alive();
+    struct world_worker *to = some_worker();
     (void)context;
     if (to == NULL || owner[partition] >= WORLD_WORKERS_MAX || to == &workers[owner[partition]])
         return;
@@ -519,6 +536,57 @@ static void move(void *context)
     owner[partition] = (uint32_t)(to - workers);
     if (to->slots[partition][INPUT] == NULL)
         assign_to(to, partition);
+}
+
+/* Everything is settled, or the time is over: commits, leaves the group (its partitions go on at once), ends, and is started again. */
+static void leave(struct world_worker *worker)
+{
+    CRASH_POINT("drained", "", "");
+    for (uint32_t partition = 0; partition < WORLD_PARTITIONS; partition++) {
+        revoke_from(worker, partition);
+        if (owner[partition] != (uint32_t)(worker - workers))
+            continue;
+        owner[partition] = WORLD_WORKERS_MAX;
+        world_at(0, NOBODYS, hand_over, (void *)(uintptr_t)partition);
+    }
+    death(worker);
+    world_at(RESTART_MS, NOBODYS, restart, worker);
+}
+
+static void look_whether_drained(void *context)
+{
+    struct world_worker *worker = context;
+    struct deliveries_held held = deliveries_held(worker->deliveries);
+    if (held.first_attempts + held.retries == 0 || world_now() >= worker->drain_until_ms)
+        leave(worker);
+    else
+        world_at(DRAIN_LOOK_MS, world_whose(worker), look_whether_drained, worker);
+}
+
+/* SIGTERM, as consumer/worker.c takes it: nothing more is read, heads stay where they lie, what is unsent is released. */
+static void begin_drain(void *context)
+{
+    struct world_worker *worker = context;
+    if (worker->draining)
+        return;
+    worker->draining = true;
+    worker->drain_until_ms = world_now() + DRAIN_MS;
+    for (uint32_t partition = 0; partition < WORLD_PARTITIONS; partition++)
+        for (uint32_t topic = 0; topic < topic_count; topic++)
+            if (worker->slots[partition][topic] != NULL)
+                timers_stop(worker->timers, &worker->slots[partition][topic]->due);
+    deliveries_drain(worker->deliveries);
+    CRASH_POINT("draining", "", "");
+    world_wake(worker);
+    world_at(DRAIN_LOOK_MS, world_whose(worker), look_whether_drained, worker);
+}
+
+static void term(void *context)
+{
+    struct world_worker *worker = some_worker();
+    (void)context;
+    if (worker != NULL)
+        world_at(0, world_whose(worker), begin_drain, worker);
 }
 
 static void late_revoke(void *context)
@@ -594,6 +662,7 @@ static void plan_faults(void)
     } faults[] = { { world_plan->crashes, crash },
                    { world_plan->freezes, freeze },
                    { world_plan->moves, move },
+                   { world_plan->terms, term },
                    { world_plan->redis_rollbacks, snapshot },
                    { world_plan->redis_rollbacks, rollback },
                    { world_plan->redis_outages, redis_outage },

@@ -25,12 +25,14 @@ struct world_plan { /* what kind of a run */
     uint64_t seed;
     uint32_t tasks, workers;
     uint32_t crashes, freezes, moves; /* of workers; partitions that change hands */
+    uint32_t terms;                   /* workers told to end (SIGTERM) */
     uint32_t redis_rollbacks, redis_outages;
     uint32_t redis_clock_steps;                         /* of an hour, forward or back */
     uint32_t produce_failures_percent;                  /* half of them stored nevertheless */
     uint32_t late_replies_percent;                      /* of Redis: lost, executed or not */
     uint32_t duplicates_percent;                        /* events published twice */
     uint32_t replays_percent;                           /* events replayed later, whatever became of them */
+    uint32_t strange_verdicts_percent;                  /* of failures resumed: recorded by a version that knows other reasons */
     uint32_t conflicts_percent;                         /* another event under the same id */
     uint32_t failing_percent;                           /* of POSTs */
     bool silent_endpoint;                               /* one endpoint never answers */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEASE_MS = 20000, TIMEOUT_MS = 2000 };
+enum { LEASE_MS = 20000, TIMEOUT_MS = 2000, STRANGE_VERDICT = 200 };
 
 struct entry {
     struct record record;
@@ -95,7 +95,8 @@ static struct claims_answer do_claim(struct entry *entry, const struct command *
     if (r >= rank_scheduled(claim->epoch, claim->attempt) || (r == c && record->deferral > claim->deferral))
         return answer(CLAIMS_SKIP);
     if (r == rank_failed(claim->epoch, claim->attempt))
-        return (struct claims_answer){ .result = CLAIMS_RESUME, .next = record->next };
+        return (struct claims_answer){ .result = CLAIMS_RESUME,
+                                       .next = world_chance(world_plan->strange_verdicts_percent) ? STRANGE_VERDICT : record->next };
     if (r == c && lease_of_other(record, claim))
         return (struct claims_answer){ .result = CLAIMS_BUSY, .busy_ms = (uint64_t)(record->lease_end_ms - world_redis_ms()) };
     if (r == c && record->leased && memcmp(record->token, claim->token, TOKEN_BYTES) != 0)

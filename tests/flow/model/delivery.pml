@@ -28,7 +28,7 @@
  *   REPLAY    dead letters replayed, each letter once, as `dlq replay` does; RESEND: input records resent, at any time
  *
  * Left out: time (a lease ends whenever it may), several events of one partition (ledger.pml), events with nothing to send (they have no POST to
- * lose, and wait for Redis), malformed events (they go straight to a letter), careful mode, and libcurl's own resend.
+ * lose, and wait for Redis), malformed events (they go straight to a letter), careful mode (careful.pml), and libcurl's own resend.
  *
  * Mutations, each of which must be caught: -DM_... here and in record.pml; run.sh has the list.
  */

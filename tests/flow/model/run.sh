@@ -2,8 +2,8 @@
 # run.sh [long]: searches every state of the model's configurations with spin, and shows that each mutation is caught; `long` searches the large
 # configurations. One line each; the last one is "N passed, N failed", and the exit status is 1 when any failed.
 #
-# A configuration must hold. A mutation, the same model made wrong on purpose, must be caught by what it breaks: LOSS, DOUBLE, FATE or STUCK.
-# Files: delivery.pml (an event's life), ledger.pml (a partition), record.pml (the record in Redis), ranks.h (rank arithmetic), table.pml (what
+# A configuration must hold. A mutation, the same model made wrong on purpose, must be caught by what it breaks: LOSS, DOUBLE, FATE, BLAME, CRASHES or STUCK.
+# Files: delivery.pml (an event's life), ledger.pml (a partition), careful.pml (a record that ends the program), record.pml (the record in Redis), ranks.h (rank arithmetic), table.pml (what
 # record.pml does, for tests/edge/test_model.py). To look at a counterexample: spin -a FLAGS FILE; gcc -DSAFETY -o pan pan.c; ./pan; spin -t -p FLAGS FILE.
 set -euo pipefail
 model=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +20,8 @@ finding() { # finding: what pan found, in one word
     if grep -q 'errors: 0' out && ! grep -qE 'error:|out of memory|resized|search depth too small' out; then echo holds
     elif grep -q 'assertion violated.*posts<=' out; then echo DOUBLE
     elif grep -q 'assertion violated.*published' out; then echo FATE
+    elif grep -q 'assertion violated.*innocent' out; then echo BLAME
+    elif grep -q 'assertion violated.*crashes<=' out; then echo CRASHES
     elif grep -qE 'assertion violated.*(live\[0\]==0|homed\[o\])' out; then echo LOSS
     elif grep -qE 'invalid end state|acceptance cycle' out; then echo STUCK
     else echo "BROKEN"
@@ -124,6 +126,16 @@ else
     holds delivery.pml -DA=1 -DEVENTS=2 -DREPLAY=1
     holds delivery.pml -DRESEND=1
     check LOSS delivery.pml -DM_SAME_EPOCH -DREPLAY=1
+    # Careful mode.
+    holds careful.pml
+    holds careful.pml -DPOISON=3 -DWINDOW=4
+    holds careful.pml -DPOISON_TOO=3 -DKILLS=2
+    holds careful.pml -DKILLS=2 -DLEAVES=1 -DIMPATIENT=1 -DAWAY=1
+    check BLAME careful.pml -DKILLS=3
+    check BLAME careful.pml -DM_BLAME_ALL
+    check BLAME careful.pml -DM_KEEP_NOTES -DLEAVES=6
+    check CRASHES careful.pml -DM_NOTE_LATE
+    check CRASHES careful.pml -DM_NEVER_ALONE
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
