@@ -62,10 +62,10 @@ uint64_t service_descriptors_needed(const struct settings *settings)
     return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART) + api;
 }
 
-/* What is left beyond those needed may lie in idle connections, of which a worker keeps twice the number at worst. */
+/* What is left beyond those needed may lie in idle connections, of which a worker keeps a quarter more than the number at worst. */
 static uint32_t idle_connections(uint64_t spare, uint64_t workers)
 {
-    uint64_t each = spare / workers / 2;
+    uint64_t each = spare / workers / 5 * 4;
     if (each > LANES_IDLE_CONNECTIONS)
         return LANES_IDLE_CONNECTIONS;
     return each == 0 ? 1 : (uint32_t)each;

@@ -13,7 +13,7 @@ struct worker;
 struct worker_options {
     const struct settings *settings;
     size_t number;             /* from 0 */
-    uint32_t idle_connections; /* to receivers, kept open; twice as many at worst */
+    uint32_t idle_connections; /* to receivers, kept open; a quarter more at worst */
     /* Called once, from the worker's thread: after worker_stop, or because it could not start. */
     void (*ended)(void *context);
     void *context;

@@ -120,7 +120,7 @@ void lane_close(struct lane *lane)
 
 /* libcurl closes its oldest idle connection when a lane has more than `room`, those in use included: when one becomes idle, and before a new one
  * is made. As long as all lanes together keep no more idle ones than they may, nothing is closed; from then on a lane above its share grows no more,
- * so that at worst twice as many are kept. A post never waits for room: what its lane has in flight is always in it. */
+ * and lanes_post ends the oldest when a quarter more are kept all the same. A post never waits for room: what its lane has in flight is always in it. */
 static void lane_set_room(struct lane *lane)
 {
     const struct lane_shared *shared = lane->shared;

@@ -157,7 +157,7 @@ static void post_begin(struct post *post, const struct url *url)
 static void make_room(struct lanes *lanes)
 {
     const struct lane_shared *shared = &lanes->shared;
-    if (wires_idle_count(shared->wires) < 2 * (size_t)shared->idle_connections)
+    if (wires_idle_count(shared->wires) < (size_t)shared->idle_connections / 4 * 5 + 1)
         return;
     struct lane *oldest = wires_hang_up_oldest(shared->wires);
     if (oldest != NULL && oldest->in_flight == 0)

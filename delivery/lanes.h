@@ -13,7 +13,8 @@ struct uv_loop_s;
 struct lanes;
 struct post; /* one POST under way */
 
-enum { LANES_IDLE_CONNECTIONS = 4096 };
+/* A new connection costs several times a POST: ten thousand receivers in turn should not push out each other's. */
+enum { LANES_IDLE_CONNECTIONS = 12288 };
 
 struct lanes_options {
     const struct guard *guard; /* outlives the lanes */
@@ -21,7 +22,7 @@ struct lanes_options {
     uint64_t attempt_timeout_ms;
     uint32_t lane_count;                  /* 0: 64 */
     uint32_t origin_max_connections;      /* cap for one host in a lane */
-    uint32_t idle_connections;            /* kept open in all lanes together, twice as many at worst. 0: LANES_IDLE_CONNECTIONS */
+    uint32_t idle_connections;            /* kept open in all lanes together, a quarter more at worst. 0: LANES_IDLE_CONNECTIONS */
     uint64_t idle_ms;                     /* an idle connection is closed after that. 0: 60 s */
     uint32_t snippet_bytes;               /* ≤ OUTCOME_SNIPPET_MAX */
     const char *ca_file;                  /* NULL: the system's one file */
