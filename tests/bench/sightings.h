@@ -88,7 +88,7 @@ static inline void samples_print(const char *name, struct samples *samples)
     static const struct {
         const char *name;
         size_t thousandths;
-    } ranks[] = { { "p50_us", 500 }, { "p90_us", 900 }, { "p99_us", 990 }, { "p999_us", 999 }, { "max_us", 1000 } };
+    } ranks[] = { { "min_us", 0 }, { "p50_us", 500 }, { "p90_us", 900 }, { "p99_us", 990 }, { "p999_us", 999 }, { "max_us", 1000 } };
     for (size_t i = 0; samples->count > 0 && i < sizeof ranks / sizeof ranks[0]; i++)
         printf(",\"%s\":%" PRId64, ranks[i].name, samples->us[(samples->count - 1) * ranks[i].thousandths / 1000]);
     printf("}");
