@@ -1,9 +1,11 @@
 """jobhook doctor: what is well, and what is not, against real neighbours."""
 import json
+import subprocess
 import time
 
 import pytest
 
+import harness
 from harness import free_ports
 
 
@@ -103,3 +105,23 @@ def test_wrong_usage_and_wrong_settings(hook):
     assert hook.command("doctor", "--jsno")[0] == 2
     status, out, problems = hook.command("doctor", "--json", JOBHOOK_WORKERS="0")
     assert status == 1 and out == "" and "JOBHOOK_WORKERS" in problems
+
+
+def size(*arguments):
+    return subprocess.run([harness.BINARY, "size", *arguments], env={}, capture_output=True, text=True, timeout=20)
+
+
+def test_size_answers_without_any_setting():
+    answer = size("--rate", "1000", "--timeout-share", "1%", "--failure-share", "0", "--event-bytes", "2000")
+    assert answer.returncode == 0 and answer.stderr == ""
+    assert answer.stdout.startswith("1000 events/s, 1 % without an answer, 0 % refused: 1050 attempts/s\n")
+    assert "POSTs at once     897 in all" in answer.stdout and "MAX_IN_FLIGHT=" not in answer.stdout and "2160 scripts/s" in answer.stdout
+    assert "JOBHOOK_MAX_IN_FLIGHT=" in size("--rate", "20000", "--timeout-share", "20").stdout
+    assert "MORE THAN ONE REDIS CAN DO" in size("--rate", "100000").stdout
+    assert "tests/bench/run.sh" in size("--figures").stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--rate", "0"), ("--rate", "1e3"), ("--rate", "5", "more"), ("--rate", "5", "--timeout-share", "101"),
+                                       ("--rate", "5", "--timeout-share", "nan"), ("--rate", "5", "--timeout-share", "60", "--failure-share", "60")])
+def test_size_refuses_what_it_cannot_read(arguments):
+    assert size(*arguments).returncode == 2

@@ -1,0 +1,93 @@
+#include "consumer/commands/sizing.h"
+
+#include "consumer/base/check.h"
+
+#include <criterion/criterion.h>
+
+#define DAY_MS UINT64_C(86400000)
+
+static struct sizing_asked asked(uint64_t rate, uint64_t timeout_ppm, uint64_t failure_ppm)
+{
+    return (struct sizing_asked){ .rate = rate,
+                                  .timeout_ppm = timeout_ppm,
+                                  .failure_ppm = failure_ppm,
+                                  .latency_ms = 300,
+                                  .event_bytes = 2000,
+                                  .attempts = 6,
+                                  .timeout_ms = 10000,
+                                  .state_ttl_ms = DAY_MS,
+                                  .retention_ms = 7 * DAY_MS,
+                                  .dead_retention_ms = 30 * DAY_MS,
+                                  .replication = 3 };
+}
+
+static struct sizing_needs needs_of(struct sizing_asked question)
+{
+    struct sizing_needs needs;
+    sizing_compute(&question, &needs);
+    return needs;
+}
+
+Test(sizing, without_failures_it_is_little_s_law_and_multiplication)
+{
+    struct sizing_needs needs = needs_of(asked(1000, 0, 0));
+    cr_assert_eq(needs.attempts_per_s, 1000);
+    cr_assert_eq(needs.in_flight, 300);
+    cr_assert_eq(needs.retries_per_s + needs.dead_per_s + needs.retry_disk_bytes + needs.dead_disk_bytes, 0);
+    cr_assert_eq(needs.redis_scripts_per_s, 2000);
+    cr_assert_eq(needs.redis_bytes, UINT64_C(1000) * 86400 * 197);
+    cr_assert_eq(needs.input_disk_bytes, UINT64_C(1000) * 2000 * 7 * 86400 * 3);
+}
+
+Test(sizing, what_never_answers_holds_slots_for_all_its_attempts)
+{
+    struct sizing_needs needs = needs_of(asked(1000, 10000, 0));
+    cr_assert_eq(needs.attempts_per_s, 1050);
+    cr_assert_eq(needs.retries_per_s, 50);
+    cr_assert_eq(needs.dead_per_s, 10);
+    cr_assert_eq(needs.in_flight, 297 + 600);
+    cr_assert_eq(needs.redis_scripts_per_s, 2100 + 60);
+}
+
+Test(sizing, a_quiet_service_still_survives_the_loss_of_a_copy)
+{
+    struct sizing_needs needs = needs_of(asked(1, 0, 0));
+    cr_assert_eq(needs.copies, SIZING_COPIES_LEAST);
+    cr_assert_eq(needs.workers_per_copy, 1);
+    cr_assert_eq(needs.partitions, SIZING_PARTITIONS_LEAST);
+}
+
+/* At every rate: never more workers than partitions, enough of them when one copy is away, more for more, nothing wraps around. */
+Test(sizing, it_holds_together_at_every_rate)
+{
+    struct sizing_needs last = { 0 };
+    for (uint64_t rate = 1; rate <= SIZING_RATE_MAX; rate = rate * 3 / 2 + 1) {
+        struct sizing_asked worst = asked(rate, 500000, 500000);
+        worst.event_bytes = 512 << 10;
+        struct sizing_needs needs = needs_of(worst);
+        cr_assert_leq(needs.copies * needs.workers_per_copy, needs.partitions, "%llu", (unsigned long long)rate);
+        cr_assert_geq((needs.copies - 1) * needs.workers_per_copy, needs.workers);
+        cr_assert_leq(needs.workers_per_copy, SIZING_WORKERS_PER_COPY_MAX);
+        cr_assert_geq(needs.in_flight, last.in_flight);
+        cr_assert_geq(needs.cpu_millicores, last.cpu_millicores);
+        cr_assert_geq(needs.redis_bytes, last.redis_bytes);
+        cr_assert_gt(needs.input_disk_bytes, last.input_disk_bytes);
+        cr_assert_gt(needs.retry_disk_bytes, last.retry_disk_bytes);
+        last = needs;
+    }
+}
+
+Test(sizing, tls_costs)
+{
+    struct sizing_asked plain = asked(10000, 0, 0);
+    plain.plain_http = true;
+    cr_assert_gt(needs_of(asked(10000, 0, 0)).cpu_millicores, needs_of(plain).cpu_millicores);
+}
+
+Test(sizing, every_figure_says_where_it_comes_from)
+{
+    for (size_t i = 0; i < sizing_figure_count(); i++) {
+        const struct sizing_figure *figure = sizing_figure(i);
+        cr_assert(figure->value > 0 && figure->what != NULL && figure->unit != NULL && figure->source != NULL, "%zu", i);
+    }
+}
