@@ -211,6 +211,7 @@ static void show_gauges(struct deliveries *all)
     gauge_set(&all->stats.endpoints, (int64_t)counts.endpoints);
     gauge_set(&all->stats.endpoints_resting, (int64_t)counts.resting);
     gauge_set(&all->stats.egress_up, !counts.egress_down);
+    gauge_set(&all->stats.redis_clock_ahead_s, (claims_now_ms(all->options.claims) - clock_wall_ms()) / 1000);
 }
 
 void deliveries_turn(struct deliveries *all, uint64_t now_ms)

@@ -68,6 +68,7 @@ struct delivery_stats {
     struct gauge in_flight;
     struct gauge endpoints, endpoints_resting;
     struct gauge egress_up;
+    struct gauge redis_clock_ahead_s; /* Redis's clock less ours; 0 while Redis's is not known */
 };
 
 /* The slot of `attempts` for an outcome, and the label of a slot: a bounded set. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# run.sh [rules|unit|flow|edge|system|fuzz|bench]...: installs what is missing, builds, and runs the tests, or only those of the kinds named.
+# run.sh [rules|unit|flow|edge|system|fuzz|bench|image|chart]...: installs what is missing, builds, and runs the tests, or only those of the
+# kinds named. image and chart run only when named (.ci/run does): they build a container image, which needs root, and helm.
 # Each failing test's output is kept under .build/logs/. The last line is "N passed, N failed"; the exit status is 1 when any failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,8 +13,8 @@ kinds=("$@")
 [ $# -gt 0 ] || kinds=(rules unit flow edge fuzz bench system)
 for kind in "${kinds[@]}"; do
     case $kind in
-        rules|unit|flow|edge|system|fuzz|bench) ;;
-        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz|bench]..." >&2; exit 2 ;;
+        rules|unit|flow|edge|system|fuzz|bench|image|chart) ;;
+        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz|bench|image|chart]..." >&2; exit 2 ;;
     esac
 done
 
@@ -90,7 +91,7 @@ run_pytest() { # run_pytest KIND LOG [OPTIONS...]: sets tests, bad and skipped
 }
 
 python() { # python KIND [OPTIONS...]: the pytest files of tests/KIND
-    local log=$logs/$1-pytest.log start=$SECONDS tests bad skipped good first
+    local log=$logs/${1//\//-}-pytest.log start=$SECONDS tests bad skipped good first
     compgen -G "tests/$1/test_*.py" >/dev/null || return 0
     rm -rf ".build/pytest/$1"
     run_pytest "$1" "$log" "${@:2}"
@@ -109,7 +110,7 @@ python() { # python KIND [OPTIONS...]: the pytest files of tests/KIND
 shell() { # shell NAME COMMAND...: one test that is a script
     local name=$1 log=$logs/${1//[\/ ]/-}.log start=$SECONDS
     shift
-    if timeout -k 10 600 "$@" </dev/null >"$log" 2>&1; then count "$name" 1 0 "$log" $((SECONDS - start)); else count "$name" 0 1 "$log" $((SECONDS - start)); fi
+    if timeout -k 10 1200 "$@" </dev/null >"$log" 2>&1; then count "$name" 1 0 "$log" $((SECONDS - start)); else count "$name" 0 1 "$log" $((SECONDS - start)); fi
 }
 
 servers_on_path() { # redis-tools and valkey-tools have the servers' programs under other names
@@ -123,6 +124,7 @@ servers_on_path() { # redis-tools and valkey-tools have the servers' programs un
 
 mkdir -p "$logs"
 deploy/install.sh test
+if wants image chart; then deploy/install.sh ci; fi
 servers_on_path
 export LC_ALL=C.UTF-8
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
@@ -132,7 +134,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 built=yes
 if wants rules; then build clang || true; fi
 if wants unit flow edge system; then build asan || built=no; fi # its jobhook has places to crash at, for the system tests
-if wants rules unit flow edge system bench; then build release || built=no; fi
+if wants rules unit flow edge system bench chart; then build release || built=no; fi
 if wants rules; then python rules; fi
 for kind in unit flow edge; do
     wants $kind && [ $built = yes ] || continue
@@ -159,6 +161,8 @@ if wants bench && [ $built = yes ]; then # what it costs: tests/bench/run.sh
     shell "bench/hotpath (callgrind)" /usr/bin/python3 tests/bench/hotpath.py
 fi
 if wants system && [ $built = yes ]; then python system -n 3; fi # they wait more than they work
+if wants image; then shell "image (buildah)" tests/system/image.sh; fi
+if wants chart && [ $built = yes ]; then python system/chart -n 2 -rP; fi # -rP: sizes and times are in the log
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

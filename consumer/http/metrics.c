@@ -40,6 +40,8 @@ static const struct scalar {
     { "endpoints", GAUGE, SUM, OF_DELIVERY(endpoints), "Endpoints known to the scheduler." },
     { "endpoints_resting", GAUGE, SUM, OF_DELIVERY(endpoints_resting), "Endpoints that are left alone for a while." },
     { "egress_up", GAUGE, LEAST, OF_DELIVERY(egress_up), "0 while nearly all origins fail to connect: the way out is broken, not they." },
+    { "redis_clock_ahead_seconds", GAUGE, LEAST, OF_DELIVERY(redis_clock_ahead_s),
+      "Redis's clock less this machine's, in whole seconds; 0 while Redis's is not known." },
     { "events_dropped_total", COUNTER, SUM, OF_DELIVERY(dropped),
       "Events given up unsent because their partition was revoked or the service stops." },
     { "claims_busy_total", COUNTER, SUM, OF_DELIVERY(busy), "Claims that found another owner's lease running." },

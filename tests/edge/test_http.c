@@ -317,6 +317,7 @@ static void fill_numbers(void)
     counter_add(&delivery_numbers.settled[SETTLED_DELIVERED], 5);
     counter_add(&delivery_numbers.dead[DEAD_EXHAUSTED], 1);
     gauge_set(&delivery_numbers.egress_up, 1);
+    gauge_set(&delivery_numbers.redis_clock_ahead_s, -3);
     gauge_set(&delivery_numbers.held[HELD_ANSWER], 4);
     histogram_observe_us(&delivery_numbers.attempt_duration, 1500);
     histogram_observe_us(&delivery_numbers.attempt_duration, 90000000);
@@ -331,6 +332,7 @@ static const char *const expected[] = {
     "jobhook_dead_letters_total{reason=\"exhausted\"} 1",
     "jobhook_held_events{waiting_for=\"answer\"} 4",
     "jobhook_egress_up 1",
+    "jobhook_redis_clock_ahead_seconds -3",
     "jobhook_redis_up 0",
     "jobhook_attempt_duration_seconds_bucket{le=\"0.001\"} 0",
     "jobhook_attempt_duration_seconds_bucket{le=\"0.0025\"} 1",
