@@ -44,6 +44,7 @@ static const struct command commands[] = {
       .run = command_publish,
       .takes_arguments = true },
     { .name = "send", .summary = "send one test event, everything visible", .help = command_send_help, .run = command_send, .takes_arguments = true },
+    { .name = "top", .summary = "watch one or many copies", .help = command_top_help, .run = command_top, .takes_arguments = true },
     { .name = "sign", .summary = "print the headers that sign a body", .help = command_sign_help, .run = command_sign, .takes_arguments = true },
     { .name = "verify", .summary = "check the signature of a request", .help = command_verify_help, .run = command_verify, .takes_arguments = true },
     { .name = "secret",

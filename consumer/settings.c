@@ -279,6 +279,12 @@ static void complete_prefix(struct settings *settings)
     settings->redis_prefix = prefix.start;
 }
 
+static void read_no_color(const struct reading *reading)
+{
+    const char *no_color = find(reading->environment, SLICE("NO_COLOR"));
+    reading->settings->no_color = no_color != NULL && no_color[0] != '\0';
+}
+
 bool settings_read(struct settings *settings, char *const *environment, struct text *mistakes)
 {
     *settings = (struct settings){ 0 };
@@ -288,8 +294,7 @@ bool settings_read(struct settings *settings, char *const *environment, struct t
         read_row(&reading, &settings_rows[i], &settings->given[i]);
     for (char *const *entry = reading.environment; *entry != NULL; entry++)
         read_entry(&reading, *entry);
-    const char *no_color = find(reading.environment, SLICE("NO_COLOR"));
-    settings->no_color = no_color != NULL && no_color[0] != '\0';
+    read_no_color(&reading);
     settings_check_kafka(settings, mistakes);
     if (mistakes->length == 0)
         settings_check(settings, mistakes);
@@ -315,6 +320,7 @@ bool settings_read_part(struct settings *settings, const char *prefix, char *con
     for (char *const *entry = reading.environment; *entry != NULL; entry++)
         if (slice_starts_with(slice_of(*entry), prefix))
             read_entry(&reading, *entry);
+    read_no_color(&reading);
     if (mistakes->length == 0 && !mistakes->overflowed)
         return true;
     settings_finish(settings);

@@ -31,8 +31,9 @@ int command_resend(int argc, char **argv);
 int command_reindex(int argc, char **argv);
 int command_publish(int argc, char **argv);
 int command_send(int argc, char **argv);
+int command_top(int argc, char **argv);
 extern const char command_doctor_help[], command_size_help[], command_sign_help[], command_verify_help[], command_secret_help[];
-extern const char command_resend_help[], command_reindex_help[], command_publish_help[], command_send_help[];
+extern const char command_resend_help[], command_reindex_help[], command_publish_help[], command_send_help[], command_top_help[];
 
 /* Reads the settings for a command, and sets the log's level and format by them. On false all mistakes were printed on standard error: return
  * COMMAND_FAILED. */

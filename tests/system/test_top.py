@@ -1,0 +1,84 @@
+"""jobhook top on a terminal (a pty) and elsewhere."""
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import harness
+from harness import event
+
+
+class Screen:
+    """A pty with the program on it; what it wrote so far."""
+
+    def __init__(self, tool, *arguments, columns=100, rows=30, **settings):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        environment = {**tool.environment(), "TERM": "xterm", **settings}
+        self.process = subprocess.Popen([harness.BINARY, *arguments], stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=tool.folder,
+                                        start_new_session=True)
+        self.before = termios.tcgetattr(slave)
+        self.master, self.slave, self.output = master, slave, ""
+
+    def wait(self, text, seconds=30):
+        until = time.monotonic() + seconds
+        while text not in self.output:
+            assert time.monotonic() < until, f"waited in vain for {text!r}:\n{self.output[-2000:]}"
+            if select.select([self.master], [], [], 0.2)[0]:
+                self.output += os.read(self.master, 65536).decode()
+        return self
+
+    def keys(self, text):
+        self.output = ""
+        os.write(self.master, text.encode())
+        return self
+
+    def end(self):
+        code = self.process.wait(20)
+        while select.select([self.master], [], [], 0.2)[0]:
+            self.output += os.read(self.master, 65536).decode()
+        restored = termios.tcgetattr(self.slave)
+        os.close(self.master)
+        os.close(self.slave)
+        assert restored[3] & (termios.ICANON | termios.ECHO), "the terminal is as it was"
+        return code
+
+
+def test_top_watches_copies_and_takes_keys(rig):
+    one, two = rig.jobhook().start(), rig.jobhook().start()
+    screen = Screen(one, "top", one.http, two.http, "127.0.0.1:1", "--interval", "200ms")
+    screen.wait("jobhook top, 3 copies").wait("Kafka 2 of 3, Redis 2 of 3").wait("nobody answers there")
+    rig.publish(*[event(f"t{i}", rig.receiver.url("ok")) for i in range(300)])
+    screen.wait("/s 2xx").keys("l").wait("by lag").keys("e").wait("by events")
+    assert "\x1b[1m" in screen.output and "\x1b[?1049h" not in screen.output
+    assert screen.keys("q").end() == 0 and screen.output.endswith("\x1b[?25h\x1b[?1049l")
+    screen = Screen(one, "top", "--interval", "100ms", columns=40, rows=12, NO_COLOR="1")
+    screen.wait("jobhook top, 1 copy").wait("COPY")
+    frames = screen.output.split("\x1b[H")[1:]
+    for line in frames[0].replace("\x1b[K", "").replace("\x1b[J", "").split("\r\n"):
+        assert len(line) <= 40, line
+    assert max(f.count("\r\n") for f in frames) <= 11 and "\x1b[1m" not in screen.output
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.end() == 0
+
+
+def test_top_prints_plainly_where_there_is_no_terminal(rig):
+    hook = rig.jobhook().start()
+    code, output, errors = hook.command("top", "--interval", "100ms")
+    assert (code, errors) == (0, "") and "\x1b" not in output and output.count("jobhook top, 1 copy") == 1
+    for label in ("events", "sending", "outcomes", "latency", "lag", "up", "COPY"):
+        assert re.search(rf"^{label} ", output, re.MULTILINE), label
+    code, output, _ = hook.command("top", hook.http, "--interval", "100ms", "--count", "3")
+    assert code == 0 and output.count("jobhook top, 1 copy") == 3
+    code, _, errors = hook.command("top", "127.0.0.1:1", "--interval", "100ms")
+    assert code == 1 and "nobody answers there" in errors
+    code, _, errors = hook.command("top", rig.receiver.addresses[0], "--interval", "100ms")
+    assert code == 1 and "the answer" in errors
+    for wrong in (["--interval", "1ms"], ["--count", "0"], ["nohost"], ["http://x:1"]):
+        assert hook.command("top", *wrong)[0] == 2, wrong
