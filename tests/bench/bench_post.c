@@ -1,7 +1,7 @@
 /* What the lanes cost over bare libcurl: the same POSTs to one keep-alive receiver, once through libcurl's multi on a plain epoll loop, once
  * through lanes_post. Rounds alternate, the best of each counts. Prints CPU per POST (this process only) and the ratio.
  *
- *   bench_post [posts per round] [in flight] [rounds] */
+ *   bench_post [posts per round] [in flight] [rounds] [URL CA-FILE [h2]]      by default to a receiver of its own; tests/bench/https.sh has the other */
 #include "consumer/base/memory.h"
 #include "delivery/lanes.h"
 
@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { BODY_BYTES = 230, EVENTS = 256, IN_FLIGHT_MAX = 4096, SECONDS_MAX = 120 };
+enum { BODY_BYTES = 230, EVENTS = 256, IN_FLIGHT_MAX = 4096, SECONDS_MAX = 600 };
 
 static const char *const header_lines[] = {
     "Content-Type: application/json", "User-Agent: jobhook/bench", "webhook-id: 0123456789abcdef",
@@ -99,7 +99,9 @@ static double cpu_us(void)
 
 struct load {
     long posts, in_flight;
-    uint16_t port;
+    char url[256];
+    const char *ca_file; /* NULL: the URL is no https:// */
+    bool http2;
     long started, done, failed;
 };
 
@@ -158,10 +160,13 @@ static void bare_collect(struct bare *bare, struct load *load)
 
 static CURL *bare_easy(const struct load *load, struct curl_slist *headers)
 {
-    char url[64];
     CURL *easy = curl_easy_init();
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook", (unsigned)load->port);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_URL, load->url);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, load->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    if (load->ca_file != NULL) {
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or libcurl parses the system's store for each connection */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, load->ca_file);
+    }
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)BODY_BYTES);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
@@ -196,6 +201,7 @@ static double run_bare(struct load load)
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     for (size_t i = 0; i < COUNT_OF(header_lines); i++)
         headers = curl_slist_append(headers, header_lines[i]);
+    curl_multi_setopt(bare.multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING); /* as the lanes do */
     curl_multi_setopt(bare.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(bare.multi, CURLMOPT_SOCKETDATA, &bare);
     curl_multi_setopt(bare.multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -254,17 +260,19 @@ static double run_ours(struct load load)
 {
     struct guard guard = { .allow_http = true };
     struct ours ours = { .load = &load };
-    char text[64];
     const char *problem;
-    snprintf(text, sizeof(text), "http://127.0.0.1:%u/hook", (unsigned)load.port);
     uv_loop_init(&ours.loop);
     if (!guard_cidrs_parse(SLICE("127.0.0.0/8"), &guard.allow, &guard.allow_count, &problem) ||
-        guard_judge_url(&guard, slice_of(text), &ours.url) != GUARD_OK)
+        guard_judge_url(&guard, slice_of(load.url), &ours.url) != GUARD_OK)
         exit(1);
     make_request(&ours.request);
     struct names *names = names_create(&ours.loop, &(struct names_options){ .servers = "127.0.0.1:9" });
-    ours.lanes =
-        lanes_create(&ours.loop, &(struct lanes_options){ .guard = &guard, .names = names, .attempt_timeout_ms = 10000, .snippet_bytes = 256 });
+    struct lanes_options options = { .guard = &guard, .names = names, .attempt_timeout_ms = 10000, .snippet_bytes = 256 };
+    options.ca_file = load.ca_file;
+    options.http2 = load.http2;
+    ours.lanes = lanes_create(&ours.loop, &options);
+    if (ours.lanes == NULL)
+        exit(1);
     double before = cpu_us();
     for (; load.started < load.in_flight; load.started++)
         lanes_post(ours.lanes, &ours.url, &ours.request, on_done, &ours);
@@ -295,7 +303,16 @@ int main(int count, char **arguments)
     alarm(SECONDS_MAX);
     memset(body, 'x', BODY_BYTES);
     curl_global_init(CURL_GLOBAL_ALL);
-    pid_t receiver = start_receiver(&load.port);
+    pid_t receiver = 0;
+    if (count > 5) {
+        snprintf(load.url, sizeof(load.url), "%s", arguments[4]);
+        load.ca_file = arguments[5];
+        load.http2 = count > 6;
+    } else {
+        uint16_t port;
+        receiver = start_receiver(&port);
+        snprintf(load.url, sizeof(load.url), "http://127.0.0.1:%u/hook", (unsigned)port);
+    }
     double bare = 0, ours = 0;
     for (long i = 0; i < rounds; i++) {
         double one = run_bare(load), other = run_ours(load);
@@ -304,6 +321,7 @@ int main(int count, char **arguments)
         ours = i == 0 || other < ours ? other : ours;
     }
     printf("CPU per POST: libcurl %.2f us, lanes %.2f us, ratio %.3f\n", bare, ours, ours / bare);
-    kill(receiver, SIGKILL);
+    if (receiver > 0)
+        kill(receiver, SIGKILL);
     return 0;
 }

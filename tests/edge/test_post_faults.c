@@ -277,6 +277,42 @@ Test(post_faults, a_success_stays_one_whatever_the_body_does)
     }
 }
 
+/* The window closes once the kernel's buffers are full: most of the body never leaves. */
+Test(post_faults, a_receiver_that_never_reads_ends_at_the_deadline)
+{
+    for (int i = 0; i < 2; i++) {
+        begin_with(answer_ok, RIG_SHORT_MS);
+        receiver.greet = never_answer;
+        for (int k = 0; k < 3 * 1024 * 1024 / 16; k++)
+            text_append_string(&rig.request.body, "0123456789abcde\n");
+        struct posted posted = rig_post(&rig, &receiver, "/");
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%d %s", posted.outcome.kind, posted.detail);
+        cr_expect(posted.outcome.sent);
+        cr_expect_eq(gauge_read(&lanes_stats(rig.lanes)->in_flight), 0, "the slot is held");
+        rig_close(&rig);
+        receiver_stop(&receiver);
+    }
+}
+
+/* The whole body is answered before it was sent: what counts is the status line. */
+static bool answer_before_reading(const struct visit *visit)
+{
+    return answer_ok(visit) && never_answer(visit);
+}
+
+Test(post_faults, an_answer_before_the_body_was_read_is_one)
+{
+    begin_with(answer_ok, RIG_TIMEOUT_MS);
+    receiver.greet = answer_before_reading;
+    for (int k = 0; k < 3 * 1024 * 1024 / 16; k++)
+        text_append_string(&rig.request.body, "0123456789abcde\n");
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS / 2, "the slot is held for too long");
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}
+
 /* A connection that is dropped in the middle of an answer is not used for the next one. */
 Test(post_faults, a_body_that_was_cut_leaves_nothing_for_the_next_post)
 {
