@@ -13,8 +13,10 @@ struct intake_stats {
     struct counter overtaken;           /* deleted before they were delivered (consumer/overtaken.h) */
     struct counter commits;
     struct counter commit_failures;
-    struct counter produced;        /* records acknowledged: retries, deferrals, dead letters */
-    struct counter produce_retries; /* produced again, because the first answer was an error or none */
+    struct counter produced;            /* records acknowledged: retries, deferrals, dead letters */
+    struct counter attempts_recorded;   /* handed to Kafka for JOBHOOK_ATTEMPTS_TOPIC */
+    struct counter attempts_unrecorded; /* dropped: the queue was full, or Kafka did not take them */
+    struct counter produce_retries;     /* produced again, because the first answer was an error or none */
 };
 
 #endif

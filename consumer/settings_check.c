@@ -129,6 +129,18 @@ static void check_secrets(const struct settings *settings, struct text *mistakes
         text_printf(mistakes, "JOBHOOK_API_TOKENS_FILE=%s: holds no token\n", tokens);
 }
 
+/* Events would be read as attempts, and attempts as events. */
+static void check_attempts_topic(const struct settings *settings, struct text *mistakes)
+{
+    struct slice name = slice_of(settings->attempts_topic), rest = { name.start + strlen(settings->topic), name.length - strlen(settings->topic) };
+    uint64_t delay_ms;
+    if (!slice_starts_with(name, settings->topic))
+        return;
+    if (rest.length == 0 || slice_is(rest, ".dlq") || retry_topic_read(settings->topic, name, &delay_ms))
+        text_printf(mistakes, "JOBHOOK_ATTEMPTS_TOPIC=%s: must be a topic of its own, not the input, a retry or the dead-letter topic\n",
+                    settings->attempts_topic);
+}
+
 void settings_check(const struct settings *settings, struct text *mistakes)
 {
     check_prefix(settings, mistakes);
@@ -137,6 +149,8 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     check_bytes(settings, mistakes);
     check_delays(settings, mistakes);
     check_secrets(settings, mistakes);
+    if (settings->attempts_topic != NULL)
+        check_attempts_topic(settings, mistakes);
     if ((settings->redis_client_cert == NULL) != (settings->redis_client_key == NULL))
         text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
     if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))

@@ -67,6 +67,11 @@ bool parse_topic(const struct row *row, struct slice value, struct settings *set
     return keep(row, value, settings);
 }
 
+bool parse_optional_topic(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    return value.length == 0 || parse_topic(row, value, settings, problem);
+}
+
 static bool choose(const char *const *names, struct slice value, unsigned *choice)
 {
     for (unsigned i = 0; names[i] != NULL; i++) {

@@ -70,7 +70,7 @@ const struct row settings_rows[] = {
     { ROW("JOBHOOK_STATE_TTL", "24h", "how long a finished task is remembered; not below the schedule + give-up"),
       .parse = parse_duration, TO(state_ttl_ms), RANGE(MINUTE, 30 * DAY) },
     { ROW("JOBHOOK_ATTEMPTS_TOPIC", "", "where attempts are recorded"),
-      .parse = parse_string, TO(attempts_topic), .later = true },
+      .parse = parse_optional_topic, TO(attempts_topic) },
     { ROW("JOBHOOK_SIGNING_KEYS", "", "whsec_… and whsk_… keys, space separated, newest first"),
       .parse = parse_signing_keys, .mask = ROW_MASKED, .shown.secret = true },
     { ROW("JOBHOOK_SIGNING_SCOPE", "shared", "shared: keys as they are; origin or url: each whsec_ key is a master for a receiver's own secret"),

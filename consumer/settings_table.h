@@ -28,13 +28,14 @@ extern const struct row settings_rows[];
 extern const size_t settings_rows_count;
 
 /* The types (settings_parse.c). */
-row_parse parse_string;   /* "" is not set */
-row_parse parse_name;     /* not empty, no spaces */
-row_parse parse_topic;    /* as Kafka allows */
-row_parse parse_count;    /* least … most */
-row_parse parse_workers;  /* the same, or "auto" */
-row_parse parse_duration; /* 500ms, 10s, 5m, 24h */
-row_parse parse_size;     /* 65536, 64KiB, 8MiB, 1GiB */
+row_parse parse_string;         /* "" is not set */
+row_parse parse_name;           /* not empty, no spaces */
+row_parse parse_optional_topic; /* "" is not set */
+row_parse parse_topic;          /* as Kafka allows */
+row_parse parse_count;          /* least … most */
+row_parse parse_workers;        /* the same, or "auto" */
+row_parse parse_duration;       /* 500ms, 10s, 5m, 24h */
+row_parse parse_size;           /* 65536, 64KiB, 8MiB, 1GiB */
 row_parse parse_bool;
 row_parse parse_listen;
 row_parse parse_delays;

@@ -1,5 +1,6 @@
 #include "consumer/worker.h"
 
+#include "consumer/attempt_log.h"
 #include "consumer/base/clock.h"
 #include "consumer/base/crash.h"
 #include "consumer/base/log.h"
@@ -38,6 +39,7 @@ struct worker {
     struct scheduler *scheduler;
     struct lanes *lanes;
     struct outbox *outbox;
+    struct attempt_log *attempt_log;           /* NULL: none is kept */
     struct signature *signature;               /* NULL: requests are not signed */
     struct signature_keys *_Atomic fresh_keys; /* left by worker_sign_with for the loop to take */
     struct hold_list *_Atomic fresh_holds;     /* likewise by worker_hold */
@@ -134,6 +136,12 @@ static void asked(uv_async_t *async)
 
 /* ---- the exits of deliveries ---- */
 
+static void note_attempt(void *context, const struct attempted *attempted)
+{
+    struct worker *worker = context;
+    attempt_log_note(worker->attempt_log, attempted);
+}
+
 static void publish(void *context, struct delivery *delivery, const struct publication *publication)
 {
     struct worker *worker = context;
@@ -213,6 +221,8 @@ static void make_signature(struct worker *worker)
 static void make_deliveries(struct worker *worker)
 {
     const struct settings *settings = worker->settings;
+    if (settings->attempts_topic != NULL)
+        worker->attempt_log = attempt_log_create(settings, worker->options.number, &worker->intake_stats);
     struct deliveries_options options = { .claims = worker->claims,
                                           .scheduler = worker->scheduler,
                                           .lanes = worker->lanes,
@@ -220,7 +230,7 @@ static void make_deliveries(struct worker *worker)
                                           .guard = &settings->guard,
                                           .schedule = &settings->schedule,
                                           .signature = worker->signature,
-                                          .exits = { worker, publish, publish, release },
+                                          .exits = { worker, publish, publish, release, worker->attempt_log == NULL ? NULL : note_attempt },
                                           .policy = { settings->final_statuses, settings->final_status_count },
                                           .attempt_timeout_ms = settings->attempt_timeout_ms,
                                           .lease_ms = settings->attempt_timeout_ms + settings->lease_margin_ms,
@@ -320,6 +330,7 @@ static void unmake(struct worker *worker)
     CRASH_POINT("left", "", "");
     hide_parts(worker);
     lanes_destroy(worker->lanes);
+    attempt_log_destroy(worker->attempt_log);
     outbox_destroy(worker->outbox, PURGE_MS); /* it may still be sending bytes of events, which go with the deliveries */
     deliveries_destroy(worker->deliveries);
     intake_destroy(worker->intake);

@@ -15,9 +15,10 @@ struct redis_script {
 };
 
 extern const struct redis_script script_claim, script_fail, script_settle, script_defer, script_release;
-extern const struct redis_script script_hold;  /* holds.c's */
-extern const struct redis_script script_look;  /* lookup.c's */
-extern const struct redis_script script_point; /* pointers.c's */
-extern const struct redis_script script_probe; /* redis.c's own */
+extern const struct redis_script script_hold;   /* holds.c's */
+extern const struct redis_script script_look;   /* lookup.c's */
+extern const struct redis_script script_forget; /* of the command */
+extern const struct redis_script script_point;  /* pointers.c's */
+extern const struct redis_script script_probe;  /* redis.c's own */
 
 #endif

@@ -19,6 +19,7 @@
 #include "delivery/guard.h"
 #include "delivery/hold_list.h"
 #include "delivery/lanes.h"
+#include "delivery/outcome.h"
 #include "delivery/retry.h"
 #include "delivery/scheduler.h"
 #include "delivery/signature.h"
@@ -48,6 +49,14 @@ struct publication {
     int32_t partition; /* of the origin: the record goes to the same one */
 };
 
+/* An attempt that ended; everything is valid during the call only. */
+struct attempted {
+    const struct event *event;
+    const struct attempt *attempt; /* its error class is this attempt's */
+    const struct url *url;
+    const struct outcome *outcome;
+};
+
 struct delivery_exits {
     void *context;
     /* Both answer with delivery_published, exactly once, later. */
@@ -55,6 +64,8 @@ struct delivery_exits {
     void (*dead)(void *context, struct delivery *delivery, const struct publication *publication);
     /* The delivery is over. `handled`: its offset may go; else it was dropped unsent (revoked, draining) and must be read again by somebody. */
     void (*release)(void *context, struct delivery_home *home, uint64_t slot, bool handled);
+    /* Told about every attempt that ended, for the log of attempts; nothing waits for it. NULL: nobody wants to know. */
+    void (*attempted)(void *context, const struct attempted *attempted);
 };
 
 enum published {

@@ -87,6 +87,9 @@ void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
     verdict_error_class(outcome, d->attempt.error);
     d->report.status = outcome->status;
     d->report.attempt_ms = outcome->total_ms;
+    const struct delivery_exits *exits = &d->all->options.exits;
+    if (exits->attempted != NULL)
+        exits->attempted(exits->context, &(struct attempted){ d->event, &d->attempt, &d->url, outcome });
     if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
         int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;
         histogram_observe_us(&stats->delivery_latency, latency_ms < 0 ? 0 : (uint64_t)latency_ms * 1000);

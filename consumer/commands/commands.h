@@ -32,6 +32,10 @@ int command_reindex(int argc, char **argv);
 int command_publish(int argc, char **argv);
 int command_send(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_attempts(int argc, char **argv);
+int command_forget(int argc, char **argv);
+extern const char command_status_help[], command_attempts_help[], command_forget_help[];
 extern const char command_doctor_help[], command_size_help[], command_sign_help[], command_verify_help[], command_secret_help[];
 extern const char command_resend_help[], command_reindex_help[], command_publish_help[], command_send_help[], command_top_help[];
 

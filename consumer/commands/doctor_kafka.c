@@ -124,6 +124,7 @@ static void judge_topics(struct look *look)
 static void look_at_topics(struct look *look)
 {
     const struct topics_asked asked = { .topic = look->settings->topic,
+                                        .attempts_topic = look->settings->attempts_topic,
                                         .schedule = &look->settings->schedule,
                                         .max_event_bytes = look->settings->max_event_bytes };
     char problem[PROBLEM_BYTES] = "";

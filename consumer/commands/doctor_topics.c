@@ -46,7 +46,7 @@ static void look_at_retention(struct looking *looking)
     if (looking->topic->wanted->role == TOPIC_RETRY && retention_ms <= delay_ms)
         TELL(looking, FINDING_BROKEN, "raise retention.ms: 7 days is what jobhook topics create sets",
              "retention.ms is %" PRId64 ": records are deleted before they are due", retention_ms);
-    else if (looking->topic->wanted->role != TOPIC_DEAD_LETTER && retention_ms < age_ms + delay_ms)
+    else if (looking->topic->wanted->role != TOPIC_DEAD_LETTER && looking->topic->wanted->role != TOPIC_ATTEMPTS && retention_ms < age_ms + delay_ms)
         TELL(looking, FINDING_WARNING, "raise retention.ms: 7 days is what jobhook topics create sets",
              "retention.ms is %" PRId64 " (%" PRId64
              " h): an outage that long deletes events that are not yet older than JOBHOOK_MAX_EVENT_AGE (%" PRId64 " h)",

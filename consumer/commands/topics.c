@@ -13,7 +13,8 @@ enum { PARTITIONS_MAX = 100000, REPLICATION_MAX = 32, LINES_BYTES_MAX = 1024 * 1
 
 static const char usage[] = "usage: jobhook topics create [--partitions N] [--replication N] [--dry-run]\n"
                             "\n"
-                            "Creates the input topic, one topic for each delay, and the dead-letter topic, as far as they are missing.\n"
+                            "Creates the input topic, one topic for each delay, the dead-letter topic, and JOBHOOK_ATTEMPTS_TOPIC\n"
+                            "when it is set, as far as they are missing.\n"
                             "Topics that exist are never changed; what differs is said. The settings are those of `jobhook run`.\n"
                             "\n"
                             "  --partitions N   of new topics (default: as the input topic has, else 12)\n"
@@ -78,6 +79,7 @@ static bool read_settings(struct run *run)
     if (!command_settings(&run->settings))
         return false;
     run->asked.topic = run->settings.topic;
+    run->asked.attempts_topic = run->settings.attempts_topic;
     run->asked.schedule = &run->settings.schedule;
     run->asked.max_event_bytes = run->settings.max_event_bytes;
     return true;

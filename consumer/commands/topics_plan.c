@@ -6,7 +6,9 @@
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
-static const int64_t retention_ms[] = { [TOPIC_INPUT] = 7 * DAY_MS, [TOPIC_RETRY] = 7 * DAY_MS, [TOPIC_DEAD_LETTER] = 30 * DAY_MS };
+static const int64_t retention_ms[] = {
+    [TOPIC_INPUT] = 7 * DAY_MS, [TOPIC_RETRY] = 7 * DAY_MS, [TOPIC_DEAD_LETTER] = 30 * DAY_MS, [TOPIC_ATTEMPTS] = 7 * DAY_MS
+};
 
 static bool add(struct topics_plan *plan, enum topic_role role, struct text *name)
 {
@@ -36,6 +38,10 @@ bool topics_plan_name(struct topics_plan *plan, const struct topics_asked *asked
     }
     text_printf(&name, "%s.dlq", asked->topic);
     fine = add(plan, TOPIC_DEAD_LETTER, &name) && fine;
+    if (asked->attempts_topic != NULL) {
+        text_append_string(&name, asked->attempts_topic);
+        fine = add(plan, TOPIC_ATTEMPTS, &name) && fine;
+    }
     text_finish(&name);
     return fine;
 }
@@ -62,6 +68,8 @@ void topics_plan_shape(struct topics_plan *plan, const struct topics_asked *aske
                                               .cleanup_policy = "delete" };
         if (wanted->role != TOPIC_INPUT)
             wanted->shape.max_message_bytes += TOPICS_EXTRA_BYTES; /* room for the headers that jobhook adds */
+        if (wanted->role == TOPIC_ATTEMPTS)
+            wanted->shape.max_message_bytes = TOPICS_ATTEMPT_BYTES;
         wanted->any_partitions = wanted->role == TOPIC_INPUT && asked->partitions == 0;
     }
 }
@@ -97,7 +105,7 @@ static void compare_retention(const struct topic_wanted *wanted, const struct to
 /* Larger than needed is fine. The input's own limit is its owner's business: it only bounds what can be published. */
 static bool has_room(const struct topic_wanted *wanted, const struct topic_found *found, struct text *lines)
 {
-    if (found->shape.max_message_bytes >= wanted->shape.max_message_bytes)
+    if (found->shape.max_message_bytes >= wanted->shape.max_message_bytes || wanted->role == TOPIC_ATTEMPTS)
         return true;
     text_printf(lines, "max.message.bytes is %" PRId64 ", less than %" PRId64 " (the input topic's and %d KiB for headers)\n",
                 found->shape.max_message_bytes, wanted->shape.max_message_bytes, TOPICS_EXTRA_BYTES / 1024);
@@ -109,7 +117,7 @@ static bool keeps_records(const struct topic_wanted *wanted, const struct topic_
 {
     if (strcmp(found->shape.cleanup_policy, wanted->shape.cleanup_policy) == 0)
         return true;
-    bool compacted = strstr(found->shape.cleanup_policy, "compact") != NULL && wanted->role != TOPIC_INPUT;
+    bool compacted = strstr(found->shape.cleanup_policy, "compact") != NULL && (wanted->role == TOPIC_RETRY || wanted->role == TOPIC_DEAD_LETTER);
     text_printf(lines, "cleanup.policy is %s, not %s%s\n", found->shape.cleanup_policy, wanted->shape.cleanup_policy,
                 compacted ? ": records would be lost" : "");
     return !compacted;

@@ -15,10 +15,11 @@ enum {
     TOPICS_MIN_INSYNC = 2,  /* not above the replication */
     TOPICS_EXTRA_BYTES = 64 * 1024,
     TOPICS_PROBLEM_MAX = 512,
-    TOPICS_MAX = 2 * RETRY_DELAYS_MAX + 2,
+    TOPICS_ATTEMPT_BYTES = 1024 * 1024, /* the largest record of an attempt, by far */
+    TOPICS_MAX = 2 * RETRY_DELAYS_MAX + 3,
 };
 
-enum topic_role { TOPIC_INPUT, TOPIC_RETRY, TOPIC_DEAD_LETTER };
+enum topic_role { TOPIC_INPUT, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_ATTEMPTS };
 
 struct topic_shape {
     int32_t partitions, replication;
@@ -44,6 +45,7 @@ struct topic_wanted {
 
 struct topics_asked {
     const char *topic;
+    const char *attempts_topic; /* NULL: none */
     const struct retry_schedule *schedule;
     uint64_t max_event_bytes;
     int32_t partitions, replication; /* 0: not told */
@@ -51,7 +53,8 @@ struct topics_asked {
 
 struct topics_plan {
     size_t count;
-    struct topic_wanted topics[TOPICS_MAX]; /* the input first, then the retry topics from the shortest delay, the dead-letter topic last */
+    struct topic_wanted
+        topics[TOPICS_MAX]; /* the input first, then the retry topics from the shortest delay, the dead-letter topic, that of attempts last */
 };
 
 /* The names and roles, by which the cluster is asked. False when a name is longer than Kafka allows. */

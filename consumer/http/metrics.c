@@ -73,6 +73,8 @@ static const struct scalar {
     { "commits_total", COUNTER, SUM, OF_INTAKE(commits), "Offset commits." },
     { "commit_failures_total", COUNTER, SUM, OF_INTAKE(commit_failures), "Offset commits that failed." },
     { "produced_total", COUNTER, SUM, OF_INTAKE(produced), "Records that Kafka acknowledged: retries, deferrals, dead letters." },
+    { "attempt_records_total", COUNTER, SUM, OF_INTAKE(attempts_recorded), "Records written for JOBHOOK_ATTEMPTS_TOPIC." },
+    { "attempt_records_dropped_total", COUNTER, SUM, OF_INTAKE(attempts_unrecorded), "Records for JOBHOOK_ATTEMPTS_TOPIC that were dropped." },
     { "produce_retries_total", COUNTER, SUM, OF_INTAKE(produce_retries), "Records produced again after an error or no answer." },
 };
 

@@ -782,16 +782,15 @@ Test(settings, secrets_of_the_own_environment_are_gone_once_they_are_read)
     settings_finish(&settings);
 }
 
-Test(settings, what_this_version_does_not_do_is_refused_not_ignored)
+Test(settings, the_topic_of_attempts_is_one_of_its_own)
 {
-    static const char *const cases[][2] = {
-        { "JOBHOOK_ATTEMPTS_TOPIC=t", "JOBHOOK_ATTEMPTS_TOPIC=\"t\": " },
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        cr_expect_not(READ(cases[i][0]));
-        expect_mistake(entry("%sis not supported by this version yet: leave it unset", cases[i][1]));
+    static const char *const wrong[] = { "jobs.completed", "jobs.completed.dlq", "jobs.completed.retry.1s", "jobs.completed.retry.7m" };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        cr_expect_not(READ(entry("JOBHOOK_ATTEMPTS_TOPIC=%s", wrong[i])));
+        expect_mistake(entry("JOBHOOK_ATTEMPTS_TOPIC=%s: must be a topic of its own, not the input, a retry or the dead-letter topic", wrong[i]));
     }
-    cr_assert(READ("JOBHOOK_ATTEMPTS_TOPIC="), "the default says nothing new");
+    cr_assert(READ("JOBHOOK_ATTEMPTS_TOPIC=jobs.completed.attempts"));
+    cr_assert_str_eq(settings.attempts_topic, "jobs.completed.attempts");
 }
 
 Test(settings, workers_are_a_number_or_as_many_as_there_are_processors)
