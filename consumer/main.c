@@ -100,7 +100,6 @@ static int help_on(const struct command *command)
 int main(int argc, char **argv)
 {
     privileges_give_up();
-    unsetenv("SSLKEYLOGFILE"); /* libcurl would write every session's keys there */
     if (argc < 2)
         return fail_usage("no command given", "");
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];

@@ -1,5 +1,6 @@
 /* What the process gives up before it reads its first secret, whoever started it and however: core dumps, debuggers of other processes with the
- * same user id, new privileges by exec, files that others may read. It needs no privilege at all: any user, no capabilities, a read-only root. */
+ * same user id, new privileges by exec, files that others may read, variables that steer libraries. It needs no privilege at all: any user, no
+ * capabilities, a read-only root. */
 #ifndef JOBHOOK_CONSUMER_PRIVILEGES_H
 #define JOBHOOK_CONSUMER_PRIVILEGES_H
 

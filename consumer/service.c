@@ -46,16 +46,6 @@ struct service {
     bool abandoned; /* ended without waiting for the workers */
 };
 
-/* Variables that would steer libcurl and OpenSSL behind the settings' back. */
-static void forget_environment(void)
-{
-    static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY",   "all_proxy",     "ALL_PROXY",    "no_proxy",
-                                         "NO_PROXY",   "HTTP_PROXY",  "SSLKEYLOGFILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF",
-                                         "CURL_HOME",  "LOCALDOMAIN", "RES_OPTIONS",   "HOSTALIASES" };
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        unsetenv(names[i]);
-}
-
 uint64_t service_descriptors_needed(const struct settings *settings)
 {
     uint64_t api = settings->api_tokens.count > 0 ? JOB_STATUS_CONNECTIONS_MAX : 0;
@@ -360,7 +350,6 @@ int service_run(const struct settings *settings)
     log_set(settings->log_level, settings->log_format);
     if (!raise_descriptors(&service))
         return 1;
-    forget_environment();
     log_start();
     say_start(settings);
     uv_loop_init(&service.loop);

@@ -42,6 +42,16 @@ def test_sign_takes_keys_from_a_file_and_the_time_from_the_clock(key_file):
     assert run("verify", "--key-file", key_file, content=(output + "\n").encode() + BODY)[0] == 0
 
 
+def test_the_environment_steers_no_library(folder):
+    """A configuration that leaves OpenSSL without any algorithm, wherever it is looked for."""
+    path = os.path.join(folder, "openssl.cnf")
+    with open(path, "w") as file:
+        file.write("openssl_conf = a\n[a]\nproviders = b\n[b]\nnull = c\n[c]\nactivate = 1\n")
+    more = {"OPENSSL_CONF": path, "OPENSSL_MODULES": folder, "OPENSSL_ENGINES": folder, "SSLKEYLOGFILE": path}
+    signed = run("sign", "--id", ID, "--timestamp", AT, content=BODY, JOBHOOK_SIGNING_KEYS=f"{PAIR} {KEY}", **more)
+    assert signed == (0, HEADERS + f"{ED25519} {HMAC}\n", "")
+
+
 def test_a_body_may_hold_any_byte(key_file):
     body = bytes(range(256)) * 1000
     output = run("sign", "--id", "t", "--key-file", key_file, content=body)[1]
