@@ -15,6 +15,8 @@ enum {
     RETRY_REFUSED_MS = 15000, /* where somebody has to change a setting first */
     LOAD_TRIES_MAX = 3,       /* of one call whose script is not there */
     ARGUMENTS_MAX = 16,       /* of a script */
+    UNDER_WAY_MAX = 1024,     /* sent and not answered: a slow Redis must not be asked for more than it can answer before the deadline, or the
+                               * connection is dropped, everything asked again, and Redis slower still */
     LOG_EVERY_MS = 10000,     /* of one kind of complaint */
 };
 
@@ -113,6 +115,13 @@ static uint64_t next_retry_ms(struct redis *redis)
     return ms / 2 + random_below(ms / 2 + 1);
 }
 
+static void refuse_all(struct redis *redis, struct list *calls)
+{
+    struct link *link = NULL;
+    while ((link = list_take(calls)) != NULL)
+        list_append(&redis->refused, link);
+}
+
 /* The connection is gone: whoever waits for an answer is told in the next turn. */
 static void let_go(struct redis *redis)
 {
@@ -121,9 +130,8 @@ static void let_go(struct redis *redis)
     redis->probing = false;
     uv_timer_stop(&redis->timer);
     uv_timer_stop(&redis->pulse);
-    struct link *link = NULL;
-    while ((link = list_take(&redis->pending)) != NULL)
-        list_append(&redis->refused, link);
+    refuse_all(redis, &redis->pending);
+    refuse_all(redis, &redis->waiting);
     wake(redis);
 }
 
@@ -227,6 +235,12 @@ void redis_answer_script(struct redis *redis, struct redis_call *call, const str
 
 /* --- the loop --- */
 
+static void send_waiting(struct redis *redis)
+{
+    while (!redis->destroyed && redis->phase == PHASE_SERVING && redis->pending.length < UNDER_WAY_MAX && !list_is_empty(&redis->waiting))
+        redis_send(redis, container_of(list_take(&redis->waiting), struct redis_call, link));
+}
+
 static void on_answered(void *owner, const struct redis_reply *reply)
 {
     struct redis *redis = owner;
@@ -238,6 +252,7 @@ static void on_answered(void *owner, const struct redis_reply *reply)
     struct redis_call *call = container_of(link, struct redis_call, link);
     redis->heard_us = clock_monotonic_us();
     call->answered(redis, call, reply);
+    send_waiting(redis);
 }
 
 static struct redis_call *overdue_call(struct redis *redis, uint64_t *left_ms)
@@ -314,6 +329,7 @@ struct redis *redis_create(struct uv_loop_s *loop, const struct redis_options *o
     if (redis->options.command_timeout_ms == 0)
         redis->options.command_timeout_ms = COMMAND_TIMEOUT_MS;
     list_init(&redis->pending);
+    list_init(&redis->waiting);
     list_init(&redis->refused);
     redis_calls_init(&redis->calls);
     text_init(&redis->probe_key, 4096);
@@ -352,6 +368,7 @@ void redis_destroy(struct redis *redis)
     redis->destroyed = true;
     redis_wire_destroy(redis->wire);
     free_calls(redis, &redis->pending);
+    free_calls(redis, &redis->waiting);
     free_calls(redis, &redis->refused);
     redis_calls_finish(&redis->calls);
     text_finish(&redis->probe_key);
@@ -375,8 +392,9 @@ void redis_eval(struct redis *redis, const struct redis_script *script, struct s
     }
     counter_add(&redis->stats.commands, 1);
     redis_call_write_script(call, key, arguments, count);
-    redis_send(redis, call);
-    call->asked_us = call->sent_us;
+    call->asked_us = clock_monotonic_us();
+    list_append(&redis->waiting, &call->link);
+    send_waiting(redis);
 }
 
 static void forget_in(struct list *list, redis_done *done, const void *context)
@@ -391,6 +409,7 @@ static void forget_in(struct list *list, redis_done *done, const void *context)
 void redis_forget(struct redis *redis, redis_done *done, const void *context)
 {
     forget_in(&redis->pending, done, context);
+    forget_in(&redis->waiting, done, context);
     forget_in(&redis->refused, done, context);
 }
 

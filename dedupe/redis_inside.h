@@ -27,6 +27,7 @@ struct redis {
     bool destroyed;
     enum phase phase;
     struct list pending; /* sent, oldest first: answers come in this order */
+    struct list waiting; /* to be sent as answers come: see UNDER_WAY_MAX */
     struct list refused; /* to be told that Redis is away, in the next turn */
     struct redis_calls calls;
     uint64_t loading; /* bit per script: a SCRIPT LOAD is on its way */

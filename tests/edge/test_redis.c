@@ -579,6 +579,44 @@ Test(redis, what_is_asked_in_one_turn_goes_out_together)
     cr_assert_leq(fake.reads, 4, "%zu reads for %d scripts", fake.reads, EVALS);
 }
 
+static void answer_scripts(size_t count)
+{
+    struct text bytes;
+    text_init(&bytes, 1 << 20);
+    while (count-- > 0)
+        text_append_string(&bytes, ":1\r\n");
+    redis_fake_send(&fake, text_slice(&bytes));
+    text_finish(&bytes);
+}
+
+/* All of it asked at once would be answered after the deadline of the first, and then asked again. */
+Test(redis, a_slow_server_is_asked_for_as_much_as_it_answers)
+{
+    enum { EVALS = 6000, UNDER_WAY_MAX = 1024, ANSWERED_AT_ONCE = 500 };
+    fake.answer = scripted;
+    redis_fake_start(&fake, &loop);
+    connect_to(fake.url, TIMEOUT_MS);
+    cr_assert(happens(is_up, WAIT_MS));
+    eval_reply = SLICE("");
+    size_t before = fake.commands, answered = 0, most = 0;
+    tally = (struct tally){ 0 };
+    for (int i = 0; i < EVALS; i++)
+        eval();
+    while (!all_answered()) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        size_t under_way = fake.commands - before - answered;
+        most = under_way > most ? under_way : most;
+        if (under_way >= ANSWERED_AT_ONCE || fake.commands - before == EVALS) {
+            size_t count = under_way < ANSWERED_AT_ONCE ? under_way : ANSWERED_AT_ONCE;
+            answer_scripts(count);
+            answered += count;
+        }
+    }
+    cr_assert_eq(tally.replies, EVALS);
+    cr_assert_leq(most, UNDER_WAY_MAX);
+    cr_assert_eq(fake.commands - before, EVALS, "nothing was asked twice");
+}
+
 /* --- the end --- */
 
 static void destroy_it(void *context, enum redis_state state, const struct redis_reply_array *reply)
