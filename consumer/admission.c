@@ -104,7 +104,7 @@ static struct arrival give_head(struct partition *partition)
 
 static bool must_wait(const struct admission *admission, const struct partition *partition, const struct arrival *arrival, uint64_t *until_ms)
 {
-    struct delay_clocks now = { clock_monotonic_ms(), claims_now_ms(admission->options.claims) };
+    struct delay_clocks now = { clock_monotonic_ms(), claims_earliest_now_ms(admission->options.claims) };
     if (partition->is_input || arrival->unreadable != NULL)
         return false;
     if (!claims_knows_time(admission->options.claims)) /* our wall clock may be hours ahead: the whole delay is safe, and Redis is away anyway */

@@ -21,12 +21,11 @@ enum {
 
 #define REDIS_MS_MAX INT64_C(253402300799999) /* the end of the year 9999: what claims to be later is no time */
 
-/* Redis's clock against the local monotonic one, which never steps. A reply's time was read at some moment between question and answer: that
- * bounds the difference, and the quickest reply bounds it best. An estimate that a later reply proves wrong is given up at once. */
+/* How far Redis's clock is ahead of the local monotonic one, which never steps. A reply's time was read at some moment between question and answer:
+ * that bounds the difference, and all replies together bound it best. Bounds that a later reply proves wrong (a clock was set) are given up at once. */
 struct clock_estimate {
     bool known;
-    int64_t ahead_us;
-    uint64_t round_trip_us;
+    int64_t least_us, most_us;
 };
 
 struct claims {
@@ -113,12 +112,14 @@ static void write_arguments(const struct claims *claims, const struct ask *ask, 
 
 static void note_clock(struct clock_estimate *clock, uint64_t asked_us, int64_t redis_ms)
 {
-    uint64_t now_us = clock_monotonic_us(), round_trip_us = now_us - asked_us;
-    int64_t least_us = redis_ms * 1000 - (int64_t)now_us, most_us = (redis_ms + 1) * 1000 - (int64_t)asked_us;
-    bool wrong = clock->ahead_us < least_us || clock->ahead_us > most_us;
-    if (clock->known && !wrong && round_trip_us > clock->round_trip_us)
-        return;
-    *clock = (struct clock_estimate){ true, least_us + (most_us - least_us) / 2, round_trip_us };
+    struct clock_estimate heard = { true, redis_ms * 1000 - (int64_t)clock_monotonic_us(), (redis_ms + 1) * 1000 - (int64_t)asked_us };
+    bool wrong = heard.least_us > clock->most_us || heard.most_us < clock->least_us;
+    if (!clock->known || wrong)
+        *clock = heard;
+    if (heard.least_us > clock->least_us)
+        clock->least_us = heard.least_us;
+    if (heard.most_us < clock->most_us)
+        clock->most_us = heard.most_us;
 }
 
 static bool read_answer(const struct redis_reply_array *reply, struct claims_answer *answer)
@@ -289,9 +290,24 @@ void claims_hear_time(struct claims *claims, uint64_t asked_us, int64_t redis_ms
 
 int64_t claims_now_ms(const struct claims *claims)
 {
+    const struct clock_estimate *clock = &claims->clock;
+    if (!clock->known)
+        return clock_wall_ms();
+    return ((int64_t)clock_monotonic_us() + clock->least_us + (clock->most_us - clock->least_us) / 2) / 1000;
+}
+
+int64_t claims_earliest_now_ms(const struct claims *claims)
+{
     if (!claims->clock.known)
         return clock_wall_ms();
-    return ((int64_t)clock_monotonic_us() + claims->clock.ahead_us) / 1000;
+    return ((int64_t)clock_monotonic_us() + claims->clock.least_us) / 1000;
+}
+
+int64_t claims_latest_now_ms(const struct claims *claims)
+{
+    if (!claims->clock.known)
+        return clock_wall_ms() + 1;
+    return ((int64_t)clock_monotonic_us() + claims->clock.most_us) / 1000 + 1;
 }
 
 bool claims_reached(const struct claims *claims)

@@ -67,6 +67,9 @@ void claims_release(struct claims *claims, const struct claim *claim);
 
 /* Redis's clock, ms since 1970, as its answers told it; before the first of them the local wall clock. */
 int64_t claims_now_ms(const struct claims *claims);
+/* Its bounds, rounded outwards: what is due so long after the latest, and not taken before the earliest has passed that, is never early. */
+int64_t claims_earliest_now_ms(const struct claims *claims);
+int64_t claims_latest_now_ms(const struct claims *claims);
 bool claims_knows_time(const struct claims *claims); /* else claims_now_ms is the local wall clock, which may be anywhere */
 /* A reply that came just now, to a question asked at `asked_us` (monotonic) or later, names Redis's time. */
 void claims_hear_time(struct claims *claims, uint64_t asked_us, int64_t redis_ms);

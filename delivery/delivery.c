@@ -189,7 +189,7 @@ static void publish_it(struct delivery *d)
     } else if (!retry_delay_after(options->schedule, d->attempt.number, &delay_ms)) {
         publish_dead(d, DEAD_EXHAUSTED);
     } else {
-        struct attempt asked = attempt_following(&d->attempt, claims_now_ms(options->claims) + (int64_t)delay_ms);
+        struct attempt asked = attempt_following(&d->attempt, claims_latest_now_ms(options->claims) + (int64_t)delay_ms);
         d->settled = SETTLED_SCHEDULED;
         publish_retry(d, delay_ms, &asked);
     }

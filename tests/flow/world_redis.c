@@ -264,6 +264,18 @@ int64_t claims_now_ms(const struct claims *claims)
     return world_redis_ms();
 }
 
+int64_t claims_earliest_now_ms(const struct claims *claims)
+{
+    (void)claims;
+    return world_redis_ms();
+}
+
+int64_t claims_latest_now_ms(const struct claims *claims)
+{
+    (void)claims;
+    return world_redis_ms();
+}
+
 bool claims_reached(const struct claims *claims)
 {
     (void)claims;

@@ -12,8 +12,8 @@ static const struct delay_case {
 } cases[] = {
     { "due long ago: at once", 0, 1000, 5000 },
     { "due now: at once", 1000000, 1000, 5000 },
-    { "due in a millisecond", 1000001, 1000, 5001 },
-    { "due after the topic's delay", 1016000, 16000, 21000 },
+    { "due in a millisecond: one more, because clocks are rounded down", 1000001, 1000, 5002 },
+    { "due after the topic's delay", 1016000, 16000, 21001 },
     { "a writer whose clock is an hour ahead holds the head for the delay and a second", 4600000, 16000, 22000 },
     { "the farthest due time there is", INT64_MAX, 1000, 7000 },
 };
