@@ -376,7 +376,9 @@ struct intake *intake_create(const struct intake_options *options, char *problem
     gauge_set(&options->stats->kafka_up, 1);
     intake->survey = survey_create(consumer);
     timers_start(options->timers, &intake->store, clock_monotonic_ms() + STORE_EVERY_MS);
-    if (subscribe(intake, problem, size))
+    if (intake->survey == NULL)
+        snprintf(problem, size, "cannot start a thread");
+    else if (subscribe(intake, problem, size))
         return intake;
     intake_destroy(intake);
     return NULL;

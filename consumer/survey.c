@@ -232,6 +232,8 @@ struct survey *survey_create(struct rd_kafka_s *consumer)
 
 void survey_stop(struct survey *survey)
 {
+    if (survey == NULL)
+        return;
     pthread_mutex_lock(&survey->mutex);
     survey->stopped = true;
     pthread_cond_signal(&survey->changed);
@@ -240,9 +242,9 @@ void survey_stop(struct survey *survey)
 
 void survey_destroy(struct survey *survey)
 {
+    survey_stop(survey);
     if (survey == NULL)
         return;
-    survey_stop(survey);
     pthread_join(survey->thread, NULL);
     drop_question(&survey->question);
     pthread_cond_destroy(&survey->changed);

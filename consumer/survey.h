@@ -16,8 +16,9 @@ struct survey;
 
 enum { SURVEY_EVERY_MS = 5000, SURVEY_TIMEOUT_MS = 2000 /* of one question; a survey asks at most three */ };
 
+/* NULL when no thread can be started. */
 struct survey *survey_create(struct rd_kafka_s *consumer);
-/* No more questions. */
+/* No more questions. Takes NULL. */
 void survey_stop(struct survey *survey);
 /* Waits for the question under way. Before the consumer is destroyed. Takes NULL. */
 void survey_destroy(struct survey *survey);
