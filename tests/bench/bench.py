@@ -32,15 +32,15 @@ CASES = {
     "growth": growth.case_growth,
 }
 NOT_BY_DEFAULT = ("growth",)
-TIMED = ("retries", "neighbour", "waiting", "idle")  # they wait more than they work: fewer rounds when it has to be quick
+QUICK_ROUNDS = {"slow": 3, "retries": 2, "neighbour": 2, "waiting": 2, "idle": 1}  # they wait more than they work: fewer when it has to be quick
 
 Size = collections.namedtuple("Size", "events rounds seconds")
 
 
 def size_of(case, quick):
     rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
-    if quick and case in TIMED:
-        rounds = min(rounds, 3)
+    if quick:
+        rounds = min(rounds, QUICK_ROUNDS.get(case, rounds))
     return Size(int(os.environ.get("BENCH_EVENTS", "40000" if quick else "200000")), rounds, 5 if quick else 10)
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The regression check of the hot path: counts the instructions of tests/bench/hotpath.c with callgrind and compares with those that are written
 down in hotpath.txt for this processor and compiler.
 

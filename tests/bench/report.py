@@ -92,7 +92,8 @@ def write_picture(results, path):
 def goals_table(results):
     lines = ["| | measured is | goal | here | | `tests/bench/run.sh` |", "|---|---|---|---|---|---|"]
     for name, case, values in figures(results):
-        lines.append(f"| {name} | {goals.GOALS[name][0]} | {goals.goal_text(name)} | {goals.measured_text(name, values)} | {verdict(name, values)} | `{case}` |")
+        cells = (name, goals.GOALS[name][0], goals.goal_text(name), goals.measured_text(name, values), verdict(name, values), f"`{case}`")
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -113,9 +114,10 @@ def section(results):
     measured = [result for case, result in results.items() if case != "growth"]
     rounds = sorted({result["round_count"] for result in measured})
     loads = [result["load_average"] for result in measured]
-    lines = [BEGIN, f"Medians of {' or '.join(map(str, rounds))} rounds{', `--quick`' if any(r['quick'] for r in measured) else ''}; commit "
-             f"{', '.join(sorted({result['commit'] for result in measured}))}; {os.cpu_count()} cores with a load average of {min(loads):.1f} to "
-             f"{max(loads):.1f}, the benchmark's own broker and receivers included.", ""]
+    quick = ", `--quick`" if any(result["quick"] for result in measured) else ""
+    commits = ", ".join(sorted({result["commit"] for result in measured}))
+    lines = [BEGIN, f"Medians of {' or '.join(map(str, rounds))} rounds{quick}; commit {commits}; {os.cpu_count()} cores with a load average of "
+             f"{min(loads):.1f} to {max(loads):.1f}, the benchmark's own broker and receivers included.", ""]
     lines += goals_table(results)
     if "delivery" in results:
         lines += ["", f"![CPU time of one delivery]({PICTURE})", ""] + sides_table(results["delivery"]["sides"])
