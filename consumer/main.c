@@ -3,7 +3,6 @@
 #include "consumer/privileges.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct command commands[] = {
