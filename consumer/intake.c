@@ -45,6 +45,7 @@ struct intake {
     struct arrival_scratch scratch;
     struct log_gate complaints;
     bool stopped;
+    bool failed; /* librdkafka calls it fatal: nothing is read any more */
 };
 
 static void complain(struct intake *intake, const char *what, rd_kafka_resp_err_t error, const char *text)
@@ -170,7 +171,12 @@ static void rebalance(struct intake *intake, rd_kafka_event_t *event)
 
 static void note_error(struct intake *intake, rd_kafka_event_t *event)
 {
+    char fatal[256];
     rd_kafka_resp_err_t error = rd_kafka_event_error(event);
+    if (!intake->failed && rd_kafka_fatal_error(intake->consumer, fatal, sizeof(fatal)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_error("the consumer cannot go on, the process has to be started again", LOG_STRING("text", fatal));
+        intake->failed = true;
+    }
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         gauge_set(&intake->options.stats->kafka_up, 0);
     complain(intake, "the consumer reports an error", error, rd_kafka_event_error_string(event));
@@ -259,6 +265,11 @@ void intake_stop(struct intake *intake)
 bool intake_is_settled(const struct intake *intake)
 {
     return admission_is_settled(intake->admission);
+}
+
+bool intake_has_failed(const struct intake *intake)
+{
+    return intake->failed;
 }
 
 void intake_release(struct delivery_home *home, uint64_t slot, bool handled)

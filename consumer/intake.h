@@ -33,6 +33,8 @@ struct intake *intake_create(const struct intake_options *options, char *problem
 
 /* Reads what there is room for, some hundred records at most. True: there is more to read at once. */
 bool intake_turn(struct intake *intake);
+/* Reading came to an end for good, for instance because another copy has the same group.instance.id: the worker should end, not stand still. */
+bool intake_has_failed(const struct intake *intake);
 /* No more records from now on. */
 void intake_stop(struct intake *intake);
 /* What had to be told to Redis at the end is there. */

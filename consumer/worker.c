@@ -115,7 +115,7 @@ static void take_turn(uv_prepare_t *prepare)
     timers_run(worker->timers, now_ms);
     take_fresh_keys(worker);
     take_fresh_holds(worker);
-    if (atomic_load(&worker->stopping) && worker->drain_deadline_ms == 0)
+    if ((atomic_load(&worker->stopping) || intake_has_failed(worker->intake)) && worker->drain_deadline_ms == 0)
         begin_drain(worker, now_ms);
     bool more = intake_turn(worker->intake);
     deliveries_turn(worker->deliveries, clock_monotonic_ms());
@@ -353,8 +353,8 @@ static void deliver(struct worker *worker)
     uv_timer_init(&worker->loop, &worker->alarm);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     CRASH_POINT("drained", "", "");
-    worker->result = held(worker) == 0 ? 0 : 1;
-    if (worker->result != 0)
+    worker->result = held(worker) == 0 && !intake_has_failed(worker->intake) ? 0 : 1;
+    if (held(worker) > 0)
         log_warn("not everything settled in time: it will be delivered again by whoever takes over", LOG_I("held", held(worker)));
 }
 

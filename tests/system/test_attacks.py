@@ -6,7 +6,7 @@ import time
 import pytest
 
 import harness
-from faults import HOUR_S, QUICK, assert_each_once, doubled, load, retried, start_with_shim
+from faults import HOUR_S, QUICK, assert_each_once, doubled, ends_within, load, retried, start_with_shim
 from harness import event, wait_for
 
 
@@ -96,3 +96,18 @@ def test_a_verdict_that_only_another_version_knows_buries_the_event_and_nobody_e
     assert letter.key == key.rsplit(b":")[-1] and letter.headers["jobhook-reason"] == "exhausted" and "another version" in letter.headers["jobhook-detail"]
     wait_for(lambda: len([r for r in rig.receiver.requests() if r["nth"] == 2]) == 2, 40, "the others")
     rig.wait_no_lag()
+
+
+# ----------------------------------------------------------------------------------------------------------- what would stand still for ever
+
+def test_a_copy_whose_name_in_the_group_was_taken_ends_instead_of_standing_still(rig):
+    first = rig.jobhook(**QUICK, KAFKA_GROUP_INSTANCE_ID="same").start()
+    rig.publish(*load(rig, 20, "ok"))
+    rig.receiver.wait(20)
+    rig.jobhook(**QUICK, KAFKA_GROUP_INSTANCE_ID="same").start(ready=False)
+    assert ends_within(first, 60)[0] == 1
+    assert "cannot go on" in first.log()
+    rig.publish(*load(rig, 20, "ok", start=20))
+    rig.receiver.wait(40, seconds=40)
+    rig.wait_no_lag()
+    assert_each_once(rig, 40)
