@@ -12,4 +12,4 @@ if [ -z "${JOBHOOK_BUILD:-}" ]; then
     cmake --preset release -DJOBHOOK_TESTS=ON >/dev/null
     cmake --build .build/release --target jobhook scribe
 fi
-exec env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/system/chaos.py --events "$events" --seed "$seed" "$@"
+exec env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/system/chaos.py --events "$events" --seed "$seed" --rate 1000 "$@"

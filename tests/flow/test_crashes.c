@@ -155,6 +155,7 @@ static bool crash_at(const struct place *place, uint32_t passing, const struct c
 static void fill(const struct column *column)
 {
     visit_every_place(column);
+    cr_log_info("%zu places with their kinds of attempt, %u workers, %u %% twice", places.count, column->workers, column->duplicates_percent);
     for (size_t at = 0; at < places.count; at++)
         for (uint32_t passing = 1; passing <= PASSINGS; passing++)
             cr_expect(crash_at(&places.seen[at], passing, column) || passing > 1, "%s was never passed", places.seen[at].name);

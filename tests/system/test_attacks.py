@@ -3,6 +3,7 @@ import os
 import shutil
 import time
 
+import confluent_kafka.admin
 import pytest
 
 import harness
@@ -111,3 +112,21 @@ def test_a_copy_whose_name_in_the_group_was_taken_ends_instead_of_standing_still
     rig.receiver.wait(40, seconds=40)
     rig.wait_no_lag()
     assert_each_once(rig, 40)
+
+
+# --------------------------------------------------------------------------------------------------------- topics that do not match
+
+def test_retry_topics_with_fewer_partitions_and_an_input_topic_that_grows(make_rig):
+    rig = make_rig(partitions=4, topics=False)
+    rig.kafka.create_topics([rig.topic, rig.dlq], 4)
+    rig.kafka.create_topics([t for t in rig.all_topics() if ".retry." in t], 1)
+    rig.jobhook(**QUICK, KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS=1000).start()
+    rig.publish(*load(rig, 40, "500,500,ok"))
+    rig.receiver.wait(120, seconds=40)
+    admin = rig.kafka.admin()
+    for future in admin.create_partitions([confluent_kafka.admin.NewPartitions(rig.topic, 8)]).values():
+        future.result(20)
+    rig.publish(*[event(f"n{i}", rig.receiver.url("500,ok"), partition=4 + i % 4) for i in range(40)])
+    rig.receiver.wait(200, seconds=60)
+    rig.wait_no_lag(30)
+    assert len(rig.receiver.requests()) == 200 and doubled(rig) == 0 and rig.dead() == []
