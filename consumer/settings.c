@@ -180,7 +180,11 @@ static void read_kafka(struct reading *reading, struct slice name)
     struct settings_given given = { 0 };
     struct text problem;
     text_init(&problem, 1000);
-    if (take(reading, name, &given) && !settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
+    bool taken = take(reading, name, &given);
+    if (taken && settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
+        reading->settings->kafka[reading->settings->kafka_count - 1].file = given.file;
+        given.file = NULL;
+    } else if (taken) {
         start_mistake(reading->mistakes, name, slice_of(given.value), settings_kafka_is_secret(name), given.file);
         text_append(reading->mistakes, text_slice(&problem));
         text_append_char(reading->mistakes, '\n');
@@ -357,6 +361,7 @@ void settings_finish(struct settings *settings)
     free(settings->final_statuses);
     for (size_t i = 0; i < settings->kafka_count; i++) {
         free(settings->kafka[i].name);
+        free(settings->kafka[i].file);
         content_destroy(settings->kafka[i].value);
     }
     free(settings->kafka);
@@ -403,7 +408,10 @@ static void append_kafka(struct text *line, const struct kafka_property *propert
         text_append_string(line, MASK);
     else
         text_append(line, slice_of(property->value));
-    text_printf(line, "  # librdkafka's %s\n", property->name);
+    if (property->file != NULL)
+        text_printf(line, "  # librdkafka's %s, from the file %s\n", property->name, property->file);
+    else
+        text_printf(line, "  # librdkafka's %s, from the environment\n", property->name);
 }
 
 void settings_print(const struct settings *settings, FILE *file)

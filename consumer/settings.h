@@ -35,6 +35,7 @@ struct listen_address {
 
 struct kafka_property {
     char *name, *value;
+    char *file; /* it was read from; NULL: the environment */
     bool secret;
 };
 

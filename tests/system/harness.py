@@ -302,7 +302,7 @@ class Redis(Process):
         self.url = "unix://" + self.socket_path
 
     def start(self, *options):
-        server = shutil.which("redis-server")
+        server = shutil.which(os.environ.get("JOBHOOK_TEST_REDIS", "redis-server"))
         if not server:  # redis-tools has the server's program under another name
             server = os.path.join(self.folder, "redis-server")
             if not os.path.lexists(server):

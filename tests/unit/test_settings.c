@@ -562,6 +562,8 @@ Test(settings, kafka_variables_become_properties)
     cr_assert(READ("KAFKA_SECURITY_PROTOCOL=SASL_SSL", entry("KAFKA_SASL_PASSWORD_FILE=%s", file), "KAFKA_SSL_KEY_PEM=k",
                    "KAFKA_SASL_OAUTHBEARER_CONFIG=c", "KAFKA_SSL_KEYSTORE_PASSWORD=s", "KAFKA_CLIENT_RACK="),
               "%s", mistakes.start);
+    cr_expect_not_null(strstr(printed(), entry("\nKAFKA_SASL_PASSWORD=***  # librdkafka's sasl.password, from the file %s\n", file)), "%s",
+                       printed());
     cr_assert_eq(settings.kafka_count, 6);
     cr_assert_str_eq(property("security.protocol")->value, "SASL_SSL");
     cr_assert_not(property("security.protocol")->secret);
@@ -876,8 +878,8 @@ Test(settings, all_effective_values_are_printed_with_their_source_and_secrets_ma
         "\nJOBHOOK_REDIS_PREFIX=jobhook:blue:  # default\n",
         "\nJOBHOOK_HOLD_FILE=  # not set\n",
         "\nJOBHOOK_API_TOKENS=  # not set\n",
-        "\nKAFKA_SASL_PASSWORD=***  # librdkafka's sasl.password\n",
-        "\nKAFKA_SECURITY_PROTOCOL=SASL_SSL  # librdkafka's security.protocol\n",
+        "\nKAFKA_SASL_PASSWORD=***  # librdkafka's sasl.password, from the environment\n",
+        "\nKAFKA_SECURITY_PROTOCOL=SASL_SSL  # librdkafka's security.protocol, from the environment\n",
     };
     for (size_t i = 0; i < COUNT_OF(lines); i++)
         cr_expect_not_null(strstr(text, lines[i]), "%s\nnot in:\n%s", lines[i], text);
