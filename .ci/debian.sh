@@ -12,24 +12,10 @@ if [ -z "${JOBHOOK_CI_INSIDE:-}" ]; then
     exec env JOBHOOK_CI_INSIDE=1 unshare --mount --pid --fork --kill-child "$0" "$suite" "$@"
 fi
 
-here=$(. /etc/os-release && echo "$VERSION_CODENAME")
-if [ -e /etc/apt/sources.list.d/debian.sources ]; then sources=/etc/apt/sources.list.d/debian.sources; else sources=/etc/apt/sources.list; fi
-mirror=$(grep -v '^#' "$sources" | grep -oE '(http|https)://[^ ]+' | head -n 1)
-
 root=$(mktemp -d "${TMPDIR:-/tmp}/jobhook-$suite.XXXXXX")
 trap 'umount -l "$root/proc" "$root/dev" "$root/sys" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
 chmod 755 "$root"
-debootstrap --variant=minbase --include=ca-certificates,git "$suite" "$root" "$mirror" >"$root/debootstrap.out" 2>&1 || { tail -n 20 "$root/debootstrap.out"; exit 1; }
-
-rm -f "$root/etc/apt/sources.list"
-sed "s/\b$here\b/$suite/g" "$sources" >"$root$sources"
-for file in /etc/resolv.conf /etc/hosts /etc/apt/apt.conf /etc/apt/apt.conf.d/99* /etc/apt/apt.conf.d/*proxy* /root/.m2/settings.xml /root/.npmrc; do
-    [ ! -e "$file" ] || cp -L --parents "$file" "$root"
-done
-if [ -d /usr/local/share/ca-certificates ]; then
-    cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
-    chroot "$root" update-ca-certificates >/dev/null 2>&1
-fi
+.ci/root.sh "$suite" "$root" ca-certificates,git
 git -c safe.directory='*' clone -q . "$root/root/project"
 for fetched in kafka node; do
     if [ -d ".cache/$fetched" ]; then mkdir -p "$root/root/project/.cache" && cp -r ".cache/$fetched" "$root/root/project/.cache/"; fi

@@ -4,6 +4,7 @@ import fcntl
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ PROGRAMS = {"helm": "helm.sh/helm/v3/cmd/helm@v3.16.4", "kubeconform": "github.c
 # What a client is told when no cluster is there; helm's own build sets it likewise.
 HELM_KUBERNETES = " ".join(f"-X helm.sh/helm/v3/pkg/{place}.k8sVersion{part}" for place in ("chartutil", "lint/rules") for part in ("Major=1", "Minor=31"))
 SCHEMAS = "kubernetes-validate==1.37.0"
+GO_LEAST, TOOLCHAIN = (22,), "go1.23.6"
 KINDS = ["configmap-v1", "secret-v1", "serviceaccount-v1", "service-v1", "pod-v1", "deployment-apps-v1", "job-batch-v1", "poddisruptionbudget-policy-v1",
          "networkpolicy-networking-v1", "horizontalpodautoscaler-autoscaling-v2"]
 KUBERNETES = ["1.29.0", "1.30.0", "1.31.0", "1.32.0", "1.33.0", "1.34.0", "1.35.0"]
@@ -48,11 +50,26 @@ def call(command, seconds, **more):
     return result.stdout
 
 
+def go():
+    """A Go that is new enough for helm: this machine's, else (Debian 12) the toolchain that comes as a Go module."""
+    if tuple(int(part) for part in re.search(r"go1\.(\d+)", call(["go", "version"], 60)).groups()) >= GO_LEAST:
+        return "go"
+    architecture = call(["go", "env", "GOARCH"], 60).strip()
+
+    def fetch(folder):
+        answer = json.loads(call(["go", "mod", "download", "-json", f"golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{architecture}"], 900))
+        shutil.copytree(answer["Dir"], folder, dirs_exist_ok=True)
+        for where, folders, names in os.walk(folder):
+            for name in (*folders, *names):  # modules lie there read-only, and not executable
+                os.chmod(os.path.join(where, name), 0o755)
+    return os.path.join(once(TOOLCHAIN, fetch), "bin", "go")
+
+
 def program(name):
     module = PROGRAMS[name]
 
     def build(folder):
-        call(["go", "install", "-ldflags", "-s -w " + (HELM_KUBERNETES if name == "helm" else ""), module], 1800, cwd=folder, env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"})
+        call([go(), "install", "-ldflags", "-s -w " + (HELM_KUBERNETES if name == "helm" else ""), module], 1800, cwd=folder, env={**os.environ, "GOBIN": folder, "GOTOOLCHAIN": "local", "GOROOT": "", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"})
     return os.path.join(once(f"{name}-{module.rsplit('@', 1)[1]}", build), name)
 
 
