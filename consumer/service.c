@@ -224,7 +224,7 @@ static bool start_job_status(struct service *service)
     char problem[256] = "";
     if (service->settings->api_tokens.count == 0)
         return true;
-    service->job_status = job_status_create(service->settings, problem, sizeof(problem));
+    service->job_status = job_status_create(service->settings, &service->status, problem, sizeof(problem));
     if (service->job_status == NULL) {
         log_error("cannot listen for /job-status (JOBHOOK_API_LISTEN)", LOG_STRING("problem", problem));
         return false;

@@ -245,6 +245,7 @@ static void make_deliveries(struct worker *worker)
     if (settings->holds != NULL)
         deliveries_hold(worker->deliveries, hold_list_copy(settings->holds));
     worker->status.delivery = deliveries_stats(worker->deliveries);
+    worker->status.troubles = deliveries_troubles(worker->deliveries);
 }
 
 /* Waits until a broker answers and the input topic exists, saying so once a minute. False: asked to stop meanwhile. */
@@ -319,6 +320,7 @@ static void hide_parts(struct worker *worker)
     worker->status.names = NULL;
     worker->status.lanes = NULL;
     worker->status.delivery = NULL;
+    worker->status.troubles = NULL;
     pthread_mutex_unlock(&worker->status.lock);
 }
 

@@ -128,5 +128,8 @@ struct deliveries_held {
 };
 struct deliveries_held deliveries_held(const struct deliveries *deliveries);
 const struct delivery_stats *deliveries_stats(const struct deliveries *deliveries);
+/* Which endpoints give trouble lately; goes with the deliveries. */
+struct troubles;
+struct troubles *deliveries_troubles(struct deliveries *deliveries);
 
 #endif

@@ -5,6 +5,7 @@
 #include "delivery/delivery.h"
 #include "delivery/report.h"
 #include "delivery/request.h"
+#include "delivery/troubles.h"
 
 enum plan { PLAN_NEXT, PLAN_DEFER, PLAN_HOLD }; /* what PUBLISHING publishes: what `next` says, a deferral, or one that the operator asked for */
 
@@ -44,6 +45,7 @@ struct delivery {
 struct deliveries {
     struct deliveries_options options;
     struct delivery_stats stats;
+    struct troubles *troubles;
     struct list states[DELIVERY_STATES];
     struct deliveries_held held;
     size_t busy;             /* of them with another owner's lease */

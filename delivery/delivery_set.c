@@ -90,6 +90,8 @@ void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
     const struct delivery_exits *exits = &d->all->options.exits;
     if (exits->attempted != NULL)
         exits->attempted(exits->context, &(struct attempted){ d->event, &d->attempt, &d->url, outcome });
+    if (!is_delivered(outcome))
+        troubles_note(d->all->troubles, d->url.endpoint, d->attempt.error, clock_monotonic_ms());
     if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
         int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;
         histogram_observe_us(&stats->delivery_latency, latency_ms < 0 ? 0 : (uint64_t)latency_ms * 1000);
@@ -137,6 +139,8 @@ void deliveries_note_released(struct delivery *d)
     counter_add(&all->stats.settled[d->settled], 1);
     if (d->settled == SETTLED_DEAD)
         counter_add(&all->stats.dead[d->report.reason], 1);
+    if (d->settled == SETTLED_DEFERRED && d->plan == PLAN_DEFER)
+        troubles_note(all->troubles, d->url.endpoint, NULL, clock_monotonic_ms());
     d->report.event = d->event;
     d->report.attempt = &d->attempt;
     d->report.settled = d->settled;
@@ -266,6 +270,7 @@ struct deliveries *deliveries_create(const struct deliveries_options *options)
     for (int state = 0; state < DELIVERY_STATES; state++)
         list_init(&all->states[state]);
     list_init(&all->spares);
+    all->troubles = troubles_create();
     return all;
 }
 
@@ -273,6 +278,7 @@ void deliveries_destroy(struct deliveries *all)
 {
     if (all == NULL)
         return;
+    troubles_destroy(all->troubles);
     for (int state = 0; state < DELIVERY_STATES; state++) {
         LIST_EACH (&all->states[state], link) {
             struct delivery *d = container_of(link, struct delivery, link);
@@ -311,4 +317,9 @@ struct deliveries_held deliveries_held(const struct deliveries *all)
 const struct delivery_stats *deliveries_stats(const struct deliveries *all)
 {
     return &all->stats;
+}
+
+struct troubles *deliveries_troubles(struct deliveries *all)
+{
+    return all->troubles;
 }

@@ -27,6 +27,9 @@ const char command_top_help[] = "usage: jobhook top [HOST:PORT]... [--interval D
                                 "  --interval DURATION   between readings: 2s (default), 500ms, 1m\n"
                                 "  --count N             ends after N readings\n"
                                 "\n"
+                                "With JOBHOOK_API_TOKENS it also shows the endpoints that gave trouble lately: from /endpoints, on the same hosts at "
+                                "the port of JOBHOOK_API_LISTEN.\n"
+                                "\n"
                                 "keys: n, e, p, l, t order the copies by name, events, posts, lag, latency; q ends.\n"
                                 "\n"
                                 "examples:\n"
@@ -34,7 +37,16 @@ const char command_top_help[] = "usage: jobhook top [HOST:PORT]... [--interval D
                                 "  jobhook top 10.0.0.7:8080 10.0.0.8:8080 --interval 5s\n"
                                 "  jobhook top --count 1 >now.txt\n";
 
-enum { INTERVAL_MS = 2000, INTERVAL_LEAST_MS = 100, INTERVAL_MOST_MS = 3600000, FETCH_MS = 2000, PORT = 8080, TEXT_BYTES = 1024 * 1024 };
+enum {
+    INTERVAL_MS = 2000,
+    INTERVAL_LEAST_MS = 100,
+    INTERVAL_MOST_MS = 3600000,
+    FETCH_MS = 2000,
+    PORT = 8080,
+    API_PORT = 8081,
+    ADDRESS_BYTES = 512,
+    TEXT_BYTES = 1024 * 1024
+};
 
 static volatile sig_atomic_t ended;
 
@@ -52,6 +64,9 @@ struct run {
     char here[80];
     bool terminal, keys;
     struct termios before;
+    char *token;       /* of JOBHOOK_API_TOKENS; NULL: /endpoints is not asked for */
+    uint16_t api_port; /* of every copy */
+    struct text endpoints;
 };
 
 static bool complain(const char *subject, const char *problem)
@@ -71,13 +86,28 @@ static void name_here(struct run *run, const struct listen_address *listen)
     run->copies[run->view.count++].address = run->here;
 }
 
-/* Only that one setting is needed, and NO_COLOR. */
+/* The first of the tokens, if there is one: then the worst endpoints can be asked for. */
+static bool look_at_api(struct run *run, struct text *mistakes)
+{
+    struct settings settings = { 0 };
+    bool fine = settings_read_part(&settings, "JOBHOOK_API_", NULL, mistakes);
+    if (fine && settings.api_tokens.count > 0)
+        run->token = memory_copy(settings.api_tokens.tokens[0].bytes, settings.api_tokens.tokens[0].length);
+    run->api_port = fine && settings.api_listen.port != 0 ? settings.api_listen.port : API_PORT;
+    settings_finish(&settings);
+    return fine;
+}
+
+/* Only these settings are needed, and NO_COLOR. */
 static bool look_here(struct run *run)
 {
     struct settings settings = { 0 };
     struct text mistakes;
     text_init(&mistakes, TEXT_BYTES);
     bool fine = settings_read_part(&settings, "JOBHOOK_HTTP_LISTEN", NULL, &mistakes);
+    fine = fine && look_at_api(run, &mistakes);
+    if (run->token != NULL)
+        run->view.endpoints = &run->endpoints;
     if (!fine)
         fputs(mistakes.start, stderr);
     else if (run->view.count == 0)
@@ -133,12 +163,26 @@ static void read_copy(struct run *run, size_t at)
     text_finish(&page);
 }
 
+/* /endpoints is at the port of JOBHOOK_API_LISTEN, on the same host as the metrics. A copy that does not answer there is left out. */
+static void read_endpoints(struct run *run, const struct top_copy *copy)
+{
+    char address[ADDRESS_BYTES], problem[128];
+    int host = (int)(strrchr(copy->address, ':') - copy->address);
+    snprintf(address, sizeof(address), "%.*s:%u", host, copy->address, run->api_port);
+    if (copy->answers && !fetch_get(&(struct fetch){ address, "/endpoints", run->token, FETCH_MS }, &run->endpoints, problem, sizeof(problem)))
+        snprintf(run->view.endpoints_problem, sizeof(run->view.endpoints_problem), "%.60s: %s", address, problem);
+}
+
 static bool read_all(struct run *run)
 {
     bool any = false;
+    text_clear(&run->endpoints);
+    run->view.endpoints_problem[0] = '\0';
     for (size_t i = 0; i < run->view.count; i++) {
         read_copy(run, i);
         any = any || run->copies[i].answers;
+        if (run->token != NULL)
+            read_endpoints(run, &run->copies[i]);
     }
     return any;
 }
@@ -265,6 +309,7 @@ int command_top(int argc, char **argv)
     struct run *run = memory_create(sizeof(*run));
     int code = COMMAND_USAGE;
     run->view.copies = run->copies;
+    text_init(&run->endpoints, SCRAPE_BYTES_MAX);
     if (!read_arguments(run, argc, argv))
         fputs("see jobhook top --help\n", stderr);
     else
@@ -273,6 +318,10 @@ int command_top(int argc, char **argv)
         scrape_finish(&run->copies[i].before);
         scrape_finish(&run->copies[i].now);
     }
+    if (run->token != NULL)
+        explicit_bzero(run->token, strlen(run->token));
+    free(run->token);
+    text_finish(&run->endpoints);
     free(run);
     return code;
 }

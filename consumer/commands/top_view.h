@@ -22,8 +22,10 @@ struct top_view {
     struct top_copy *copies;
     size_t count;
     enum top_order order;
-    size_t columns; /* of the terminal; 0: none, nothing is cut */
-    bool bold;      /* headings may be bold: a terminal, and no NO_COLOR */
+    size_t columns;               /* of the terminal; 0: none, nothing is cut */
+    bool bold;                    /* headings may be bold: a terminal, and no NO_COLOR */
+    char endpoints_problem[192];  /* why a copy's are not among them; "": all are */
+    const struct text *endpoints; /* what the copies' /endpoints answered, one after another; NULL: nobody asked */
 };
 
 const char *top_order_name(enum top_order order);

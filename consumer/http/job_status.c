@@ -5,6 +5,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/http/endpoints.h"
 #include "consumer/http/payloads.h"
 #include "consumer/http/server.h"
 #include "consumer/http/task_path.h"
@@ -27,6 +28,7 @@ enum {
 
 struct job_status {
     const struct settings *settings;
+    const struct service_status *status; /* of the workers, for /endpoints */
     struct server *server;
     struct redis *redis;
     struct lookups *lookups;
@@ -249,6 +251,14 @@ static void inquire(struct job_status *owner, struct server_request *request, co
     lookups_find(owner->lookups, id_of(inquiry), record_read, inquiry);
 }
 
+static void show_endpoints(struct job_status *owner, struct server_request *request)
+{
+    struct server_answer answer = { .status = 200, .content_type = "text/tab-separated-values" };
+    text_init(&answer.body, ENDPOINTS_BYTES_MAX);
+    endpoints_append(owner->status, clock_monotonic_ms(), &answer.body);
+    server_answer(request, &answer);
+}
+
 /* Who may not ask learns nothing, not even which paths there are. */
 static void asked(void *context, struct server_request *request)
 {
@@ -261,6 +271,10 @@ static void asked(void *context, struct server_request *request)
     }
     if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
         refuse(owner, request, &wrong_method, NULL);
+        return;
+    }
+    if (strcmp(request->target, "/endpoints") == 0) {
+        show_endpoints(owner, request);
         return;
     }
     switch (task_path_read(slice_of(request->target), &id, &bad.detail)) {
@@ -302,7 +316,7 @@ static void ended(void *context)
         free(container_of(link, struct inquiry, link));
 }
 
-struct job_status *job_status_create(const struct settings *settings, char *problem, size_t size)
+struct job_status *job_status_create(const struct settings *settings, const struct service_status *status, char *problem, size_t size)
 {
     struct job_status *owner = memory_create(sizeof *owner);
     struct server_options options = { .listen = &settings->api_listen,
@@ -314,6 +328,7 @@ struct job_status *job_status_create(const struct settings *settings, char *prob
                                       .connections_max = JOB_STATUS_CONNECTIONS_MAX,
                                       .many_requests = true };
     owner->settings = settings;
+    owner->status = status;
     owner->tokens = settings->api_tokens;
     list_init(&owner->inquiries);
     pthread_mutex_init(&owner->lock, NULL);

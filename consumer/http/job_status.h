@@ -8,6 +8,7 @@
 
 #include "consumer/base/measure.h"
 #include "consumer/bearer.h"
+#include "consumer/http/status.h"
 #include "consumer/settings.h"
 
 #include <stdint.h>
@@ -38,8 +39,8 @@ struct job_status_stats {
     struct histogram duration;
 };
 
-/* Listens and answers from now on. The settings have tokens. NULL when it cannot: `problem` says why. */
-struct job_status *job_status_create(const struct settings *settings, char *problem, size_t size);
+/* Listens and answers from now on: /job-status, and /endpoints (consumer/http/endpoints.h) of `status`. The settings have tokens. NULL when it cannot: `problem` says why. */
+struct job_status *job_status_create(const struct settings *settings, const struct service_status *status, char *problem, size_t size);
 /* Requests under way are cut off. Takes NULL. */
 void job_status_destroy(struct job_status *job_status);
 /* Any thread: these tokens are good from now on, and no others; copied. */

@@ -20,6 +20,7 @@ struct lanes_stats;
 struct names_stats;
 struct redis_stats;
 struct reload_stats;
+struct troubles;
 
 struct worker_status {
     struct gauge heartbeat_ms; /* monotonic time of the loop's last turn; set once before the loop starts */
@@ -31,6 +32,7 @@ struct worker_status {
     const struct delivery_stats *delivery;
     const struct intake_stats *intake;
     struct lag_table *lag;
+    struct troubles *troubles;
 };
 
 enum { STATUS_STALL_MS = 30000 };

@@ -150,13 +150,17 @@ def test_a_selection_travels_by_a_file_that_only_its_owner_reads(rig, folder):
         assert code != 0 and why in errors, content
 
 
-@pytest.mark.parametrize("options, why", [
+WRONG_FILTERS = [
     (["--reason", "tired"], "no such reason"), (["--error", "HTTP 503"], "an error class is made of"), (["--origin", "hooks.example.com"], "an origin is scheme"),
     (["--since", "yesterday"], "what is taken is"), (["--at", "3"], "a place is PARTITION/OFFSET"), (["--at", "99/0"], "no partition 99"),
-    (["--limit", "0"], "a number from 1"), (["--task", ""], "must not be empty"), (["t1"], "takes no arguments but options"), (["--tsak", "x"], "--help")])
-def test_wrong_filters_say_what_is_allowed(rig, options, why):
-    code, output, errors = rig.jobhook().command("dlq", "list", *options)
-    assert code in (1, 2) and output.count("\n") <= 1 and why in errors
+    (["--limit", "0"], "a number from 1"), (["--task", ""], "must not be empty"), (["t1"], "takes no arguments but options"), (["--tsak", "x"], "--help")]
+
+
+def test_wrong_filters_say_what_is_allowed(rig):
+    put(rig, letter(rig, "t1"))
+    for options, why in WRONG_FILTERS:
+        code, output, errors = rig.jobhook().command("dlq", "list", *options)
+        assert code in (1, 2) and output == "" and why in errors, options
 
 
 def test_a_topic_that_is_not_there_is_said(rig):

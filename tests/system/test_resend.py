@@ -1,8 +1,6 @@
 """Events delivered again from the input topic: lost by their receiver, or left behind when a retry topic was destroyed."""
 import time
 
-import pytest
-
 from harness import event, record, wait_for
 
 
@@ -63,12 +61,15 @@ def test_resend_delivers_what_a_destroyed_retry_topic_held(make_rig):
     assert len(requests) == 40 * 3 + 1 and len(rig.receiver.of("fine")) == 1
 
 
-@pytest.mark.parametrize("arguments, code, why", [
+WRONG = [
     ([], 2, "which events?"), (["t1", "--since", "1h"], 2, "goes with no filter"), (["--since", "1h", "--state", "lost"], 2, "delivered, scheduled or dead"),
-    (["nobody"], 1, "nothing is known of this task"), (["--since", "1h", "--reason", "expired"], 2, "--help"), (["--rate", "0", "t"], 2, "--rate wants")])
-def test_wrong_requests_say_what_is_wanted(rig, arguments, code, why):
-    got, _, errors = rig.jobhook().command("resend", *arguments)
-    assert got == code and why in errors
+    (["nobody"], 1, "nothing is known of this task"), (["--since", "1h", "--reason", "expired"], 2, "--help"), (["--rate", "0", "t"], 2, "--rate wants")]
+
+
+def test_wrong_requests_say_what_is_wanted(rig):
+    for arguments, code, why in WRONG:
+        got, _, errors = rig.jobhook().command("resend", *arguments)
+        assert got == code and why in errors, arguments
 
 
 def test_what_cannot_be_resent_says_why(rig):

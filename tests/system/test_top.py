@@ -9,6 +9,8 @@ import struct
 import subprocess
 import termios
 import time
+import urllib.error
+import urllib.request
 
 import harness
 from harness import event
@@ -82,3 +84,27 @@ def test_top_prints_plainly_where_there_is_no_terminal(rig):
     assert code == 1 and "the answer" in errors
     for wrong in (["--interval", "1ms"], ["--count", "0"], ["nohost"], ["http://x:1"]):
         assert hook.command("top", *wrong)[0] == 2, wrong
+
+
+def test_the_worst_endpoints_are_shown_to_whoever_has_the_token(rig):
+    token, (port,) = "t" * 40, harness.free_ports(1)
+    hook = rig.jobhook(JOBHOOK_API_TOKENS=token, JOBHOOK_API_LISTEN=f"127.0.0.1:{port}", JOBHOOK_WORKERS="2").start()
+    bad, worse = rig.receiver.url("500,ok/bad?secret=1"), rig.receiver.url("502/worse")
+    rig.publish(*[event(f"a{i}", bad) for i in range(3)], *[event(f"b{i}", worse) for i in range(6)], event("fine", rig.receiver.url("ok")))
+    rig.wait_dead(6)
+
+    def get(headers):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/endpoints", headers=headers)
+        try:
+            with harness.NO_PROXY.open(request, timeout=10) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as problem:
+            return problem.code
+    rows = [line.split("\t") for line in get({"Authorization": "Bearer " + token}).splitlines()]
+    assert rows[0] == ["failed", "deferred", "last_error", "seconds_ago", "endpoint"]
+    assert [(r[0], r[2], r[4]) for r in rows[1:]] == [("24", "http_502", worse), ("3", "http_500", bad.split("?")[0])]
+    assert get({}) == 401
+    code, output, _ = hook.command("top", "--interval", "100ms")
+    assert code == 0 and re.search(rf"^ +24 +0  http_502 +\d+ s  {re.escape(worse)}$", output, re.MULTILINE), output
+    code, output, _ = hook.command("top", "--interval", "100ms", JOBHOOK_API_TOKENS="x" * 40)
+    assert code == 0 and f"not of 127.0.0.1:{port}: the answer is 401" in output
