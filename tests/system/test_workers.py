@@ -39,13 +39,16 @@ def test_two_workers_share_the_partitions_and_deliver_each_event_once(make_rig):
     assert_each_once(rig, count + 40, extra=40)  # those that were answered 500 first
     assert min(cpu_ticks(hook, name) for name in ("worker-0", "worker-1")) > 0
     # Metrics and health are joined.
+    def lags():
+        shown = hook.metrics()
+        return {name: value for name, value in shown.items() if name.startswith(f'jobhook_consumer_lag{{topic="{rig.topic}"')}
+    wait_for(lambda: lags() == {f'jobhook_consumer_lag{{topic="{rig.topic}",partition="{p}"}}': 0 for p in range(4)}, 20, "each partition's lag once")
     metrics = hook.metrics()
+    deferred = metrics['jobhook_events_settled_total{result="deferred"}']  # on a busy machine the receiver may look overloaded
     assert metrics['jobhook_events_settled_total{result="delivered"}'] == count + 40
-    assert metrics['jobhook_events_total{source="input"}'] == count + 40 and metrics['jobhook_events_total{source="retry"}'] == 40
+    assert metrics['jobhook_events_total{source="input"}'] == count + 40 and metrics['jobhook_events_total{source="retry"}'] == 40 + deferred
     assert metrics["jobhook_delivery_latency_seconds_count"] == count + 40
     assert metrics["jobhook_partitions_assigned"] == 4 * (len(rig.all_topics()) - 1)
-    lags = {name: value for name, value in metrics.items() if name.startswith(f'jobhook_consumer_lag{{topic="{rig.topic}"')}
-    assert lags == {f'jobhook_consumer_lag{{topic="{rig.topic}",partition="{p}"}}': 0 for p in range(4)}
     assert (metrics["jobhook_in_flight"], metrics["jobhook_held_bytes"], metrics["jobhook_redis_up"], metrics["jobhook_kafka_up"]) == (0, 0, 1, 1)
     assert hook.get("/healthz") == (200, "ok\n")
 
@@ -63,7 +66,7 @@ def test_sigterm_drains_both(make_rig):
     assert hook.log().count('"draining"') == 2 and sent < count
     rig.jobhook(**TWO).start()
     rig.receiver.wait(count, seconds=40)
-    rig.wait_no_lag()
+    rig.wait_no_lag(40)
     assert_each_once(rig, count)
 
 
