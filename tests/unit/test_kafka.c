@@ -76,7 +76,7 @@ Test(kafka, topic_properties_reach_the_default_topic)
 
 Test(kafka, the_pass_through_wins_over_our_defaults)
 {
-    struct kafka_property properties[] = { { "session.timeout.ms", "20000", false }, { "compression.type", "zstd", false } };
+    struct kafka_property properties[] = { { .name = "session.timeout.ms", .value = "20000" }, { .name = "compression.type", .value = "zstd" } };
     struct settings settings = some_settings();
     settings.kafka = properties;
     settings.kafka_count = COUNT_OF(properties);
@@ -97,21 +97,21 @@ static const char *refusal(struct kafka_property property)
 
 Test(kafka, an_unknown_property_is_refused_with_its_variable)
 {
-    const char *problem = refusal((struct kafka_property){ "no.such.thing", "1", false });
+    const char *problem = refusal((struct kafka_property){ .name = "no.such.thing", .value = "1" });
     cr_assert_not_null(strstr(problem, "KAFKA_NO_SUCH_THING"), "%s", problem);
     cr_assert_not_null(strstr(problem, "knows no property no.such.thing"), "%s", problem);
 }
 
 Test(kafka, a_wrong_value_is_refused_with_its_variable_and_rule)
 {
-    const char *problem = refusal((struct kafka_property){ "session.timeout.ms", "soon", false });
+    const char *problem = refusal((struct kafka_property){ .name = "session.timeout.ms", .value = "soon" });
     cr_assert_not_null(strstr(problem, "KAFKA_SESSION_TIMEOUT_MS"), "%s", problem);
     cr_assert_not_null(strstr(problem, "soon"), "%s", problem);
 }
 
 Test(kafka, a_secret_value_is_never_repeated)
 {
-    const char *problem = refusal((struct kafka_property){ "security.protocol", "hunter2", true });
+    const char *problem = refusal((struct kafka_property){ .name = "security.protocol", .value = "hunter2", .secret = true });
     cr_assert_not_null(strstr(problem, "KAFKA_SECURITY_PROTOCOL"), "%s", problem);
     cr_assert_null(strstr(problem, "hunter2"), "%s", problem);
 }
