@@ -104,9 +104,9 @@ static struct arrival give_head(struct partition *partition)
 
 static bool must_wait(const struct admission *admission, const struct partition *partition, const struct arrival *arrival, uint64_t *until_ms)
 {
-    struct delay_clocks now = { clock_monotonic_ms(), claims_earliest_now_ms(admission->options.claims) };
     if (partition->is_input || arrival->unreadable != NULL)
         return false;
+    struct delay_clocks now = { clock_monotonic_ms(), claims_earliest_now_ms(admission->options.claims) };
     if (!claims_knows_time(admission->options.claims)) /* our wall clock may be hours ahead: the whole delay is safe, and Redis is away anyway */
         now.redis_ms = arrival->attempt.due_ms - (int64_t)partition->delay_ms;
     *until_ms = delay_until_ms(arrival->attempt.due_ms, partition->delay_ms, &now);

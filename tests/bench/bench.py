@@ -5,6 +5,7 @@ import collections
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -41,7 +42,7 @@ def size_of(case, quick):
     rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
     if quick:
         rounds = min(rounds, QUICK_ROUNDS.get(case, rounds))
-    return Size(int(os.environ.get("BENCH_EVENTS", "40000" if quick else "200000")), rounds, 5 if quick else 10)
+    return Size(int(os.environ.get("BENCH_EVENTS", "60000" if quick else "200000")), rounds, 5 if quick else 10)
 
 
 def arguments():
@@ -68,6 +69,7 @@ def run(bench, name, quick):
 
 
 def run_all(names, quick):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then, too
     folder = tempfile.mkdtemp(prefix="jobhook-bench.")
     bench = rig.Rig(folder)
     try:
