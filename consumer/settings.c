@@ -158,10 +158,6 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
     struct text problem;
     text_init(&problem, 1000);
     bool fine = row->parse(row, slice_of(given->value), reading->settings, &problem);
-    if (fine && row->later && strcmp(given->value, row->shown.default_value) != 0) {
-        text_append_string(&problem, "is not supported by this version yet: leave it unset");
-        fine = false;
-    }
     if (!fine) {
         start_mistake(reading->mistakes, slice_of(row->shown.name), slice_of(given->value), row->mask != ROW_SHOWN, given->file);
         text_append(reading->mistakes, text_slice(&problem));

@@ -21,7 +21,6 @@ struct row {
     size_t offset;        /* of the field in struct settings */
     uint64_t least, most; /* numbers, durations in ms, sizes in bytes */
     enum row_mask mask;
-    bool later; /* known, but without effect in this version: any value but the default is refused rather than ignored */
 };
 
 extern const struct row settings_rows[];
