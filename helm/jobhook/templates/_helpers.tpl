@@ -149,6 +149,38 @@ priorityClassName: {{ . }}
       {{- end }}
 {{- end -}}
 
+{{/* The volume with the files; those given by content lie in the ConfigMap `own`. */}}
+{{- define "jobhook.filesVolume" -}}
+- name: files
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range $name, $file := .files }}
+      {{- if hasKey $file "content" }}
+      - configMap:
+          name: {{ $.own }}
+          items: [{key: {{ $name }}, path: {{ $name }}}]
+      {{- else if $file.configMap }}
+      - configMap:
+          name: {{ $file.configMap.name }}
+          items: [{key: {{ $file.configMap.key }}, path: {{ $name }}}]
+      {{- else }}
+      - secret:
+          name: {{ $file.secret.name }}
+          items: [{key: {{ $file.secret.key }}, path: {{ $name }}}]
+      {{- end }}
+      {{- end }}
+{{- end -}}
+
+{{/* The data of that ConfigMap. */}}
+{{- define "jobhook.filesContents" -}}
+{{- range $name, $file := .Values.files }}
+{{- if hasKey $file "content" }}
+{{ $name }}: {{ $file.content | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Existing Secrets' content, where a cluster is asked: pods roll with `helm upgrade` when it has changed. Those that are read again do not count. */}}
 {{- define "jobhook.existingDigest" -}}
 {{- $all := "" -}}

@@ -21,20 +21,19 @@ else
     mount --bind "$image" "$root"
     mount --rbind /dev "$root/dev"
     mount -t proc proc "$root/proc"
-    for file in /etc/resolv.conf /etc/hosts; do [ ! -e "$root$file" ] || mount --bind "$file" "$root$file"; done
 fi
-mount -t tmpfs tmpfs "$root/mnt"                   # /etc/jobhook has to be put somewhere
+mount -t tmpfs tmpfs "$root/mnt"                   # a copy of /etc with the folders to mount on
+cp -a "$root/etc" "$root/mnt/"
+[ "$image" = none ] || cp -L /etc/resolv.conf /etc/hosts "$root/mnt/etc/"
+mount --bind "$root/mnt/etc" "$root/etc"
 while [ "$1" != -- ]; do
-    mkdir -p "$root/mnt/new"
-    if [ ! -d "$root$2" ]; then
-        mkdir -p "$root/mnt/etc"; cp -a "$root/etc/." "$root/mnt/etc/"; mkdir -p "$root/mnt/etc/${2#/etc/}"
-        mount --bind "$root/mnt/etc" "$root/etc"
-    fi
-    mount --bind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"
+    mkdir -p "$root$2"
+    mount --bind "$1" "$root$2"
+    mount -o remount,bind,ro "$root$2"
     shift 2
 done
 shift
-[ "$READ_ONLY_ROOT" = False ] || mount -o remount,bind,ro "$root"
+[ "$READ_ONLY_ROOT" = False ] || { mount -o remount,bind,ro "$root/etc"; mount -o remount,bind,ro "$root"; }
 date "+started %s%N"
 exec chroot "$root" /usr/bin/env -u READ_ONLY_ROOT "$@"
 """

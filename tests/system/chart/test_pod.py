@@ -21,14 +21,21 @@ def encoded(text):
     return base64.b64encode(text.encode()).decode()
 
 
+def pem():
+    """A bundle that a private CA might be in."""
+    with open("/etc/ssl/certs/ca-certificates.crt", encoding="ascii") as file:
+        return file.read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+
+
 @pytest.fixture
 def installed(make_rig, folder):
     """(rig, objects): rendered for this rig, with the Secret that an administrator would have made."""
     rig = make_rig(topics=False)
     http = f"127.0.0.1:{harness.free_ports(1)[0]}"
     values = {"settings": {"JOBHOOK_KAFKA_BROKERS": rig.kafka.brokers, "JOBHOOK_TOPIC": rig.topic, "JOBHOOK_GROUP": rig.group, "JOBHOOK_RETRY_DELAYS": rig.delays,
-                           "JOBHOOK_DEFER_DELAYS": rig.defers, "JOBHOOK_HTTP_LISTEN": http, "JOBHOOK_API_LISTEN": "127.0.0.1:0", "JOBHOOK_EGRESS_ALLOW": "127.0.0.0/8"},
-              "kafkaProperties": {"client.id": "as-rendered"}, "existingSecrets": SECRETS, "topics": {"replication": 1, "partitions": 2}}
+                           "JOBHOOK_DEFER_DELAYS": rig.defers, "JOBHOOK_HTTP_LISTEN": http, "JOBHOOK_API_LISTEN": "127.0.0.1:0", "JOBHOOK_EGRESS_ALLOW": "127.0.0.0/8",
+                           "JOBHOOK_CA_FILE": "/etc/jobhook/files/ca.pem"},
+              "kafkaProperties": {"client.id": "as-rendered"}, "files": {"ca.pem": {"content": pem()}}, "existingSecrets": SECRETS, "topics": {"replication": 1, "partitions": 2}}
     found = tools.objects(tools.render(values))
     found[("Secret", "jobhook-secrets")] = {"data": {"redis-url": encoded(f"redis://127.0.0.1:{rig.redis.port}"), "signing-keys": encoded(OLD)}}
     os.chmod(folder, 0o711)
