@@ -8,7 +8,7 @@ from harness import Process, free_ports, wait_for
 
 CONFIGURATION = """
 daemon off;
-worker_processes 1;
+master_process off; # one process: a worker would outlive a killed master
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.errors warn;
 events {{ worker_connections 1024; }}
@@ -16,7 +16,7 @@ http {{
     log_format seen '$server_protocol $connection $status $http_webhook_id';
     access_log {folder}/nginx.access seen;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    client_max_body_size 16m; client_body_buffer_size 16m; # not in files, which a worker of another user could not write
+    client_max_body_size 16m; client_body_buffer_size 16m;
     ssl_certificate {certificate}; ssl_certificate_key {certificate};
     keepalive_requests {keepalive_requests};
     server {{
