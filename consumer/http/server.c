@@ -56,7 +56,7 @@ struct request {
     struct server_request asked;
     struct server_answer answer;
     enum { REQUEST_NEW, REQUEST_ASKED, REQUEST_ANSWERED } state;
-    bool waited_for;
+    bool called, waited_for;
     char target[];
 };
 
@@ -108,13 +108,16 @@ static void ask_owner(struct request *request, const char *method)
     options->asked(options->context, &request->asked);
 }
 
-/* Called when the headers are there, for each piece of a body, and at the end. A body is thrown away; who was answered at once is not even asked for it. */
+/* Called when the headers are there, for each piece of a body, which is thrown away, and at the end. libmicrohttpd closes a connection that was answered
+ * at the first call: then no body is read. Where more requests are to follow, the answer waits for the second one. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_bytes, void **mine)
 {
     struct request *request = *mine;
     (void)context, (void)path, (void)version, (void)upload;
-    if (*upload_bytes > 0) {
+    bool first_call = !request->called;
+    request->called = true;
+    if (*upload_bytes > 0 || (first_call && request->server->options.many_requests)) {
         *upload_bytes = 0;
         return MHD_YES;
     }

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import time
 import urllib.parse
 
@@ -90,6 +91,20 @@ def test_what_is_asked_wrongly_is_told_so(rig):
         assert answer["WWW-Authenticate"].startswith("Bearer ")
 
 
+def test_a_connection_is_kept_and_takes_requests_one_behind_the_other(rig):
+    _, api = start(rig)
+    request = f"GET /job-status/never HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    host, port = api.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(request * 3)
+        answers = b""
+        while answers.count(b"not_found") < 3:
+            more = client.recv(65536)
+            assert more, answers
+            answers += more
+        assert b"Connection: close" not in answers
+
+
 def test_ids_of_any_bytes_find_their_own_task_and_no_other(rig):
     _, api = start(rig)
     ids = ["a/b", "a%2Fb", "a%252Fb", "a?b", "a#b", "a+b", "a b", "a", "../a", "a/../b", "//", "ü", "漢字😀", "%", "%41", "A", "x" * 256, "a\"b\\c", "a;b=c&d", ".", "~"]
@@ -115,6 +130,7 @@ def test_a_topic_made_anew_answers_gone_and_never_with_what_lies_there_now(make_
     # The same offset: another task, the same task with another result, and nothing at all.
     rig.publish(event("other", raw='{"secret":2}'), event("deleted", raw='{"other":"result"}'))
     hook.start()
+    api = Api(api.address)
     for task in ("mine", "deleted", "late"):
         status, answer = api.task(task)
         assert (status, answer["error"], answer["delivery"]["state"]) == (410, "gone", "delivered"), task
