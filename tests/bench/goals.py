@@ -30,7 +30,7 @@ def is_met(figure, values):
 def number(value):
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def with_unit(value, unit):

@@ -27,7 +27,7 @@ def figures(results):
 
 
 def verdict(name, values):
-    return "met" if goals.is_met(name, values) else f"missed ({goals.strain(name, values):.2g}×)"
+    return "met" if goals.is_met(name, values) else f"missed ({goals.strain(name, values):.3g}×)"
 
 
 def figures_text(values_by_name):
@@ -116,7 +116,8 @@ def section(results):
     loads = [result["load_average"] for result in measured]
     quick = ", `--quick`" if any(result["quick"] for result in measured) else ""
     commits = ", ".join(sorted({result["commit"] for result in measured}))
-    lines = [BEGIN, f"Medians of {' or '.join(map(str, rounds))} rounds{quick}; commit {commits}; {os.cpu_count()} cores with a load average of "
+    counts = " or ".join(map(str, rounds)) + (" round" if rounds == [1] else " rounds")
+    lines = [BEGIN, f"Medians of {counts}{quick}; commit {commits}; {os.cpu_count()} cores with a load average of "
              f"{min(loads):.1f} to {max(loads):.1f}, the benchmark's own broker and receivers included.", ""]
     lines += goals_table(results)
     if "delivery" in results:

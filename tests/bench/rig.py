@@ -77,12 +77,12 @@ class Hook(harness.Jobhook):
         return self
 
     def wait_settled(self, count, results=("delivered",), seconds=900):
-        """Waits until so many events have that result; asks seldom, because being asked costs, too."""
+        """Waits until so many events have that result; asks seldom, because being asked costs, too: open descriptors are counted one by one."""
         def settled():
             assert self.alive, f"jobhook ended with {self.process.returncode}:\n{self.log()[-3000:]}"
             metrics = self.metrics()
             return sum(metrics.get('jobhook_events_settled_total{result="%s"}' % result, 0) for result in results) >= count
-        harness.wait_for(settled, seconds, f"{count} events {'/'.join(results)}", pause_s=0.3)
+        harness.wait_for(settled, seconds, f"{count} events {'/'.join(results)}", pause_s=1)
 
     def cost(self, count):
         """What it has used since its start, its start and its log lines included, shared out among so many events."""

@@ -45,5 +45,5 @@ def test_the_readme_gets_what_was_measured_between_its_marks(tmp_path):
     assert picture.count("<rect") == 6 and "Go worker" in picture
 
 
-def test_numbers_keep_three_digits():
-    assert [goals.number(value) for value in (0, 1.234, 12.34, 123.4, 12345.6)] == ["0", "1.23", "12.3", "123", "12,346"]
+def test_numbers_show_on_which_side_of_a_goal_they_are():
+    assert [goals.number(value) for value in (0, 1.234, 12.34, 123.4, 12345.6)] == ["0", "1.23", "12.3", "123.4", "12,346"]
