@@ -423,7 +423,7 @@ static void birth(struct world_worker *worker)
                                           .timers = worker->timers,
                                           .guard = &guard,
                                           .schedule = &schedule,
-                                          .exits = { worker, publish, publish, oracle_hears },
+                                          .exits = { .context = worker, .retry = publish, .dead = publish, .release = oracle_hears },
                                           .attempt_timeout_ms = 10000,
                                           .lease_ms = LEASE_MS,
                                           .max_event_age_ms = 24 * 3600 * 1000,
