@@ -31,7 +31,8 @@ MUTANTS = {
     "scheduled_on_a_deferral": [(DELIVERY, "        claims_defer(claims, &claim, d->due_ms, recorded, d);",
                                  "        claims_settle(claims, &claim, CLAIMS_SCHEDULED, d->due_ms, recorded, d);")],
     "dropped_as_if_handled": [(DELIVERY, "d->home, d->slot, !d->dropped);", "d->home, d->slot, true);")],
-    "retried_too_early": [(DELIVERY, "claims_now_ms(options->claims) + (int64_t)delay_ms);", "claims_now_ms(options->claims) + (int64_t)delay_ms / 2);")],
+    "retried_too_early": [(DELIVERY, "claims_latest_now_ms(options->claims) + (int64_t)delay_ms);",
+                           "claims_latest_now_ms(options->claims) + (int64_t)delay_ms / 2);")],
     "left_over_deferral": [(REDIS, ".rank = c, .deferral = claim->deferral, .leased", ".rank = c, .deferral = record->deferral, .leased")],
 }
 
@@ -42,7 +43,8 @@ def build(folder, changes):
     for name, old, new in changes:
         assert sources[name].count(old) == 1, f"{name} has changed: the mutant no longer fits at {old!r}"
         sources[name] = sources[name].replace(old, new)
-    files = [ROOT / "tests/flow" / name for name in ("test_world.c", "world.c", "world_clock.c", "world_post.c", "world_oracle.c")]
+    files = [ROOT / "tests/flow/test_world.c"]
+    files += [path for path in (ROOT / "tests/flow").glob("*.c") if not path.name.startswith("test_") and str(path.relative_to(ROOT)) not in sources]
     for name, text in sources.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
