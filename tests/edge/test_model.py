@@ -22,6 +22,7 @@ BUSY, RESUME, OK = 4, 3, 6
 LEASE_MS = 3600000
 NEXT = 3  # what table.pml says when an attempt fails
 PLACE = b"\xff" * 12
+OUTCOME = 503  # of the last attempt: told to those who ask, and nothing is decided by it
 CHUNK = 1000
 
 
@@ -73,24 +74,27 @@ def pack(record, now_ms):
     rank, deferral, follows, digest, token, running = record
     head = struct.pack("<BBQIB8s12s", 1, 1 if token else 0, rank, deferral, follows, digest_bytes(digest), PLACE)
     if not token:
-        return head + struct.pack("<q", 0)
-    return head + struct.pack("<16sQI", token_bytes(token), now_ms + LEASE_MS if running else now_ms - 1, LEASE_MS)
+        return head + struct.pack("<6sH", bytes(6), OUTCOME)
+    lease_end = now_ms + LEASE_MS if running else now_ms - 1
+    return head + struct.pack("<16s6sHI", token_bytes(token), lease_end.to_bytes(6, "little"), OUTCOME, LEASE_MS)
 
 
 def unpack(value, now_ms):
     version, leased, rank, deferral, follows, digest = struct.unpack_from("<BBQIB8s", value)
     assert version == 1 and leased in (0, 1) and len(value) == (63 if leased else 43)
     if not leased:
+        assert struct.unpack_from("<6xH", value, 35) == (OUTCOME,)
         return rank, deferral, follows, digest[0], 0, 0
-    token, lease_end, _ = struct.unpack_from("<16sQI", value, 35)
-    return rank, deferral, follows, digest[0], token[0], int(lease_end > now_ms)
+    token, lease_end, outcome, _ = struct.unpack_from("<16s6sHI", value, 35)
+    assert outcome == OUTCOME
+    return rank, deferral, follows, digest[0], token[0], int(int.from_bytes(lease_end, "little") > now_ms)
 
 
 def arguments(asked):
     operation, epoch, attempt, deferral = asked
     own = {CLAIM: LEASE_MS, FAIL: NEXT}.get(operation, 0)
     deferral = {CLAIM: deferral, DEFER: deferral + 1, RELEASE: deferral}.get(operation, 0)
-    return [rank_asked(operation, epoch, attempt), deferral, token_bytes(1), digest_bytes(1), PLACE, 7200000, own]
+    return [rank_asked(operation, epoch, attempt), deferral, token_bytes(1), digest_bytes(1), PLACE, 7200000, own, OUTCOME]
 
 
 def ask_all(client, chunk, digests, now_ms):
