@@ -16,6 +16,37 @@ static struct decoder decoder_of(struct slice inside)
     return (struct decoder){ .at = inside.start, .end = inside.start + inside.length };
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* The length of the escape at `at`, which begins with a backslash; 0: it is none. */
+static size_t escape_length(const char *at, const char *end)
+{
+    if (end - at < 2 || memchr("\"\\/bfnrtu", at[1], 9) == NULL)
+        return 0;
+    if (at[1] != 'u')
+        return 2;
+    if (end - at < 6)
+        return 0;
+    return is_hex(at[2]) && is_hex(at[3]) && is_hex(at[4]) && is_hex(at[5]) ? 6 : 0;
+}
+
+bool json_string_is_well_formed(struct slice raw)
+{
+    if (raw.length < 2 || raw.start[0] != '"' || raw.start[raw.length - 1] != '"')
+        return false;
+    const char *at = raw.start + 1, *end = raw.start + raw.length - 1;
+    while (at < end) {
+        size_t length = *at == '\\' ? escape_length(at, end) : 1;
+        if (length == 0 || *at == '"' || (unsigned char)*at < 0x20)
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 struct slice json_string_inside(struct slice raw)
 {
     assert(raw.length >= 2 && raw.start[0] == '"' && raw.start[raw.length - 1] == '"');

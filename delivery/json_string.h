@@ -1,11 +1,14 @@
 /* JSON strings as they are written, quotes included (RFC 8259 §7). Pure.
  *
- * The strings come from a parser that found them well-formed. This module only looks at what they mean: yajl's own decoding puts "?" for one
+ * All but json_string_is_well_formed take only strings that a parser found well-formed, or that function. This module only looks at what they mean: yajl's own decoding puts "?" for one
  * half of a surrogate pair and bytes that are not UTF-8 for the other, so it cannot be trusted with anything that leaves the house. */
 #ifndef JOBHOOK_DELIVERY_JSON_STRING_H
 #define JOBHOOK_DELIVERY_JSON_STRING_H
 
 #include "consumer/base/text.h"
+
+/* Whether the bytes are one string, by RFC 8259's grammar; UTF-8 is another question. What no parser has looked at is asked this first. */
+bool json_string_is_well_formed(struct slice raw);
 
 /* What stands between the quotes, and whether it means exactly what it says: no escapes. */
 struct slice json_string_inside(struct slice raw);

@@ -98,7 +98,7 @@ static bool read_string(struct slice value, const char *name, struct text *decod
     struct slice raw;
     size_t length;
     text_clear(decoded);
-    if (!attempt_row_find(value, name, &raw) || raw.length < 2 || raw.start[0] != '"' || raw.length > sizeof bytes || !slice_is_utf8(raw) ||
+    if (!attempt_row_find(value, name, &raw) || raw.length > sizeof bytes || !json_string_is_well_formed(raw) || !slice_is_utf8(raw) ||
         !json_string_decode(raw, bytes, sizeof bytes, &length))
         return false;
     text_append(decoded, (struct slice){ bytes, length });

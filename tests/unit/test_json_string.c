@@ -36,6 +36,18 @@ Test(json_string, decodes_what_is_between_the_quotes)
     }
 }
 
+Test(json_string, tells_a_string_from_what_only_begins_and_ends_like_one)
+{
+    static const char *const strings[] = { "\"\"", "\"a\"", "\"\\\"\"", "\"\\\\\"", "\"\\u00e9\\n\"", "\"\xc3\xbc\"", "\"\\uDEAD\"" };
+    static const char *const others[] = { "",        "\"",        "a",           "\"a",     "a\"",      "\"http_5\"x\"", "\"\\\"",
+                                          "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\u\"", "\"\x01\"", "\"\n\"",        "\"\\\"\"\"" };
+    for (size_t i = 0; i < COUNT_OF(strings); i++)
+        cr_expect(json_string_is_well_formed(slice_of(strings[i])), "%s", strings[i]);
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        cr_expect(!json_string_is_well_formed(slice_of(others[i])), "%s", others[i]);
+    cr_expect(!json_string_is_well_formed((struct slice){ "\"\\\0\"", 4 }), "an escaped NUL byte");
+}
+
 Test(json_string, refuses_half_of_a_surrogate_pair)
 {
     static const char *const cases[] = {
