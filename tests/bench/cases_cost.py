@@ -27,7 +27,7 @@ def table(rounds, title):
 
 
 def case_delivery(bench, size):
-    """F1, F2, F8 and the previous commit."""
+    """F1, F2, F8, what safety costs, and the previous commit."""
     one, many = bench.create_topics("one"), bench.create_topics("many")
     many_events = max(size.events, EVENTS_EACH * MANY_HOSTS)
     bench.load(one, size.events)
@@ -37,6 +37,7 @@ def case_delivery(bench, size):
     for number in range(size.rounds):
         bench.forget_tasks()
         sides = {"jobhook": bench.run_through(one, size.events), "bare libcurl": references.bare(bench, size.events), "wrk": references.wrk(bench)}
+        sides["jobhook without claims"] = bench.run_through(one, size.events, binary=rig.program("unclaimed"))
         if previous:
             sides["previous commit"] = bench.run_through(one, size.events, binary=previous)
         sides["Go worker"] = references.go(bench, one, size.events)
@@ -50,6 +51,7 @@ def case_delivery(bench, size):
     jobhook, many_hosts = [r["jobhook"] for r in rounds], "10,000 endpoints"
     print(f"jobhook's memory at most: {rig.median(jobhook, 'peak_mib'):.0f} MiB; deferred on the way: {rig.median(jobhook, 'deferred'):.0f}")
     figures = {"F1": [ratio(rounds, "jobhook", "bare libcurl")], "F2": [ratio(rounds, f"jobhook, {many_hosts}", "jobhook")],
+               "safety": [ratio(rounds, "jobhook", "jobhook without claims")],
                "F8": [ratio(rounds, "Go worker", "jobhook"), ratio(rounds, "Node worker", "jobhook")],
                "F8 10k": [ratio(rounds, f"Go worker, {many_hosts}", f"jobhook, {many_hosts}"),
                           ratio(rounds, f"Node worker, {many_hosts}", f"jobhook, {many_hosts}")]}
