@@ -119,7 +119,7 @@ static void take_turn(uv_prepare_t *prepare)
         begin_drain(worker, now_ms);
     bool more = intake_turn(worker->intake);
     deliveries_turn(worker->deliveries, clock_monotonic_ms());
-    bool settled = held(worker) == 0 && intake_is_settled(worker->intake);
+    bool settled = held(worker) == 0 && intake_is_settled(worker->intake) && redis_is_quiet(worker->redis); /* claims were released */
     if (worker->drain_deadline_ms != 0 && (settled || now_ms >= worker->drain_deadline_ms))
         uv_stop(&worker->loop);
     if (more)

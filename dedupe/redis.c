@@ -413,6 +413,11 @@ void redis_forget(struct redis *redis, redis_done *done, const void *context)
     forget_in(&redis->refused, done, context);
 }
 
+bool redis_is_quiet(const struct redis *redis)
+{
+    return redis->phase != PHASE_SERVING || (list_is_empty(&redis->pending) && list_is_empty(&redis->waiting));
+}
+
 bool redis_is_up(const struct redis *redis)
 {
     return redis->away_since_ms == 0;

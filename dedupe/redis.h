@@ -78,6 +78,8 @@ void redis_eval(struct redis *redis, const struct redis_script *script, struct s
 void redis_forget(struct redis *redis, redis_done *done, const void *context);
 
 bool redis_is_up(const struct redis *redis);
+/* Whatever was asked is answered, or nobody is there to answer: also what nobody waits for has been carried out then. */
+bool redis_is_quiet(const struct redis *redis);
 /* Since when it is away, monotonic ms; 0 while it is up. Counts from creation before the first answer. */
 uint64_t redis_away_since_ms(const struct redis *redis);
 const struct redis_stats *redis_stats(const struct redis *redis);

@@ -36,8 +36,11 @@ void troubles_destroy(struct troubles *troubles)
     free(troubles);
 }
 
+/* Another thread may have looked at the clock before, and come later. */
 static void halve(struct place *place, uint64_t now_ms)
 {
+    if (now_ms < place->halved_ms)
+        return;
     uint64_t times = (now_ms - place->halved_ms) / HALVES_EVERY_MS;
     if (times >= FORGOTTEN_AFTER)
         place->trouble.failed = place->trouble.deferred = 0;

@@ -45,6 +45,12 @@ static size_t merge(struct trouble *troubles, size_t count)
     return kept;
 }
 
+/* A worker may have noted something after the clock was looked at. */
+static uint64_t seconds_since(uint64_t last_ms, uint64_t now_ms)
+{
+    return now_ms > last_ms ? (now_ms - last_ms) / 1000 : 0;
+}
+
 void endpoints_append(const struct service_status *status, uint64_t now_ms, struct text *text)
 {
     struct trouble *troubles = memory_create((status->worker_count + 1) * TROUBLES_MAX * sizeof(*troubles));
@@ -58,6 +64,6 @@ void endpoints_append(const struct service_status *status, uint64_t now_ms, stru
     text_append_string(text, "failed\tdeferred\tlast_error\tseconds_ago\tendpoint\n");
     for (size_t i = 0; i < count; i++)
         text_printf(text, "%" PRIu32 "\t%" PRIu32 "\t%s\t%" PRIu64 "\t%s\n", troubles[i].failed, troubles[i].deferred,
-                    troubles[i].error[0] != '\0' ? troubles[i].error : "-", (now_ms - troubles[i].last_ms) / 1000, troubles[i].endpoint);
+                    troubles[i].error[0] != '\0' ? troubles[i].error : "-", seconds_since(troubles[i].last_ms, now_ms), troubles[i].endpoint);
     free(troubles);
 }

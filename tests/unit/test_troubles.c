@@ -50,6 +50,15 @@ Test(troubles, what_is_over_sinks_and_is_forgotten)
     cr_assert_eq(troubles_read(troubles, UINT64_C(1) << 50, found), 1);
 }
 
+Test(troubles, whoever_looked_at_the_clock_earlier_forgets_nothing)
+{
+    note("https://a/x", "timeout", 5000);
+    cr_assert_eq(troubles_read(troubles, 4999, found), 1);
+    note("https://a/x", "timeout", 4998);
+    cr_assert_eq(troubles_read(troubles, 5000, found), 1);
+    cr_assert_eq(found[0].failed, 2);
+}
+
 Test(troubles, the_worst_stay_when_there_are_too_many)
 {
     char endpoint[400];
