@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum {
@@ -364,5 +365,7 @@ int service_run(const struct settings *settings)
     int result = service.abandoned ? 1 : stop_parts(&service) | !started;
     log_info("ended", LOG_I("exit_code", result));
     log_stop();
+    if (service.abandoned)
+        _exit(result); /* workers still run: settings must not be freed under them, nor libraries be closed by exit handlers */
     return result;
 }

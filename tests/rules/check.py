@@ -189,10 +189,10 @@ def only_the_settings_read_the_environment(tree):
                 yield f"{path}:{number}: {match.group(1)}: only the settings read the environment"
 
 
-def only_main_and_memory_end_the_process(tree):
-    paths = [path for path in tree.c_files(*PRODUCT) if path not in ("consumer/main.c", "consumer/base/memory.c")]
+def only_main_service_and_memory_end_the_process(tree):
+    paths = [path for path in tree.c_files(*PRODUCT) if path not in ("consumer/main.c", "consumer/service.c", "consumer/base/memory.c")]
     for path, number, name in calls(tree, paths, ["exit", "_exit", "_Exit", "quick_exit", "abort"]):
-        yield f"{path}:{number}: {name}: only main and memory end the process"
+        yield f"{path}:{number}: {name}: only main, service and memory end the process"
 
 
 def only_the_log_and_commands_write_to_standard_output(tree):
@@ -376,7 +376,7 @@ RULES = [
     no_vague_file_names,
     no_banned_calls,
     only_the_settings_read_the_environment,
-    only_main_and_memory_end_the_process,
+    only_main_service_and_memory_end_the_process,
     only_the_log_and_commands_write_to_standard_output,
     pure_modules_read_no_clock_and_do_no_io,
     functions_are_at_most_70_lines,

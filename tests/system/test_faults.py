@@ -104,7 +104,7 @@ def test_a_second_sigterm_ends_at_once_and_nothing_is_lost(rig):
     hook.signal(signal.SIGTERM)
     time.sleep(0.5)
     hook.signal(signal.SIGTERM)
-    hook.process.wait(5)
+    assert hook.process.wait(5) == 1
     rig.jobhook(**QUICK).start()
     rig.receiver.wait(2, seconds=40)
     rig.wait_no_lag(30)
