@@ -40,6 +40,7 @@ struct server {
     uv_async_t stop;
     pthread_t thread;
     bool running;
+    bool ended; /* the owner is asked nothing more */
 };
 
 struct connection {
@@ -116,6 +117,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct request *request = *mine;
     (void)context, (void)path, (void)version, (void)upload;
     bool first_call = !request->called;
+    if (request->server->ended && request->state == REQUEST_NEW)
+        return MHD_NO; /* closes: it came while the owner took its things down */
     request->called = true;
     if (*upload_bytes > 0 || (first_call && request->server->options.many_requests)) {
         *upload_bytes = 0;
@@ -309,6 +312,7 @@ static void *serve(void *context)
     if (options->began != NULL)
         options->began(options->context, &server->loop);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    server->ended = true;
     if (options->ended != NULL)
         options->ended(options->context);
     cut_off_open(server);

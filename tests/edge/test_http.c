@@ -270,6 +270,48 @@ Test(http_impatient, clients_that_do_not_read_their_answers_give_way_to_a_good_o
         close(silent[i]);
 }
 
+/* ---- the end ---- */
+
+static const char keep_alive[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+struct owner {
+    int client;
+    bool has_ended, asked_too_late;
+};
+
+static void note_question(void *context, struct server_request *request)
+{
+    struct owner *owner = context;
+    owner->asked_too_late |= owner->has_ended;
+    probes_answer(&service, request);
+}
+
+/* A request comes while the owner takes its things down, which may take a while. */
+static void end_slowly(void *context)
+{
+    struct owner *owner = context;
+    owner->has_ended = send(owner->client, keep_alive, sizeof keep_alive - 1, MSG_NOSIGNAL) > 0;
+}
+
+Test(http, an_owner_that_has_ended_is_asked_nothing_more)
+{
+    char problem[256] = "", byte;
+    struct owner owner = { 0 };
+    struct server *usual = server;
+    server = server_create(
+        &(struct server_options){
+            .listen = &loopback, .name = "jobhook-api", .asked = note_question, .ended = end_slowly, .context = &owner, .many_requests = true },
+        problem, sizeof problem);
+    cr_assert_not_null(server, "%s", problem);
+    owner.client = dial();
+    cr_assert_eq(send(owner.client, keep_alive, sizeof keep_alive - 1, MSG_NOSIGNAL), (ssize_t)sizeof keep_alive - 1);
+    cr_assert_eq(recv(owner.client, &byte, 1, 0), 1); /* it is answered, and stays open */
+    server_destroy(server);
+    server = usual;
+    close(owner.client);
+    cr_assert(owner.has_ended && !owner.asked_too_late);
+}
+
 /* ---- listening ---- */
 
 Test(http, a_port_in_use_is_said_in_a_sentence)
