@@ -218,9 +218,12 @@ static void judge(struct again *again, struct again_item *item)
 
 static bool watch_all(struct again *again)
 {
-    for (size_t i = 0; i < again->count; i++)
-        if (again->items[i].plan.verdict <= AGAIN_SENT && !again_watch(again, &again->items[i]))
+    for (size_t i = 0; i < again->count; i++) {
+        const struct again_item *item = &again->items[i];
+        bool went_out = item->plan.verdict <= AGAIN_SENT && !item->refused; /* what did not never comes to an end */
+        if (went_out && !again_watch(again, item))
             return false;
+    }
     return true;
 }
 

@@ -19,6 +19,7 @@ struct again_item { /* one record of the batch in hand */
     struct lookup_answer answer;
     struct again_plan plan;
     struct text url; /* rewritten; empty: it is not */
+    bool refused;    /* by Kafka: nothing of it went out */
 };
 
 struct again {

@@ -9,7 +9,8 @@ static void acknowledged(void *context, enum outbox_result result)
 {
     struct again_item *item = context;
     item->again->open--;
-    item->again->failed += result == OUTBOX_REFUSED;
+    item->refused = result == OUTBOX_REFUSED;
+    item->again->failed += item->refused;
 }
 
 static struct attempt attempt_of(const struct again *again, const struct again_item *item)
