@@ -239,6 +239,8 @@ static size_t append_json_character(struct text *text, const unsigned char *byte
     }
     if (length == 3 && bytes[0] == 0xe2 && bytes[1] == 0x80 && (bytes[2] == 0xa8 || bytes[2] == 0xa9))
         text_append_string(text, bytes[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends in JavaScript */
+    else if (length == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
+        text_printf(text, "\\u%04x", bytes[1]); /* C1: some terminals obey them */
     else
         text_append(text, (struct slice){ (const char *)bytes, length });
     return length;

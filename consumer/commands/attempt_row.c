@@ -91,6 +91,20 @@ bool attempt_row_find(struct slice object, const char *name, struct slice *raw)
 
 /* ---- one row ---- */
 
+/* In one line and closed, as jobhook writes it: whoever prints it as it is, alone or within other JSON, is not led astray. */
+static bool is_one_object(struct slice value)
+{
+    static const char no_member[] = "\""; /* no name is written so: all members are passed over */
+    struct slice last;
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.start[i], next = i + 1 < value.length ? (unsigned char)value.start[i + 1] : 0;
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0)) /* C0, DEL and C1 */
+            return false;
+    }
+    return slice_is_utf8(value) && !attempt_row_find(value, no_member, &last) && value.start[value.length - 1] == '}' &&
+           last.start + last.length == value.start + value.length - 1;
+}
+
 /* Decoded a member of ours is no longer than it is written. */
 static bool read_string(struct slice value, const char *name, struct text *decoded)
 {
@@ -123,5 +137,5 @@ bool attempt_row_read(struct attempt_row *row, struct slice value)
     return value.length <= STRING_BYTES_MAX && read_string(value, "task_id", &row->task_id) && read_string(value, "origin", &row->origin) &&
            read_string(value, "outcome", &row->outcome) && read_string(value, "response", &row->response) && read_time(value, &row->time_ms) &&
            read_number(value, "attempt", &row->attempt) && read_number(value, "epoch", &row->epoch) && attempt_row_find(value, "ms", &durations) &&
-           read_number(durations, "total", &row->total_ms);
+           read_number(durations, "total", &row->total_ms) && is_one_object(value);
 }

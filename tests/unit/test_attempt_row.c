@@ -40,11 +40,36 @@ Test(attempt_row, what_is_written_is_read_back)
     cr_expect_eq(row.attempt, 3);
     cr_expect_eq(row.epoch, 2);
     cr_expect_eq(row.total_ms, 5);
-    size_t needed = (size_t)(strstr(text.start, ",\"worker\"") - text.start);
-    for (size_t length = 0; length < needed; length++)
+    for (size_t length = 0; length < text.length; length++)
         cr_expect_not(attempt_row_read(&row, (struct slice){ text.start, length }), "cut at %zu", length);
     attempt_row_finish(&row);
     text_finish(&text);
+}
+
+Test(attempt_row, what_would_break_the_lines_or_the_json_around_it_is_none)
+{
+    static const char *const behind[] = { "\n", " ", "}", "],\"complete\":true", "{}", ",\"a\":1}" };
+    static const char *const instead[] = { ",\n", ",\x1b", ",\x7f", ",\"\xc2\x9b\":1,", ",\xff", ",,", ",\"a\":]," };
+    struct text text, other;
+    struct attempt_row row;
+    text_init(&text, 65536);
+    text_init(&other, 65536);
+    attempt_row_init(&row);
+    write_record(&text, "busy", 4);
+    for (size_t i = 0; i < COUNT_OF(behind); i++) {
+        text_clear(&other);
+        text_printf(&other, "%s%s", text.start, behind[i]);
+        cr_expect_not(attempt_row_read(&row, text_slice(&other)), "%s", other.start);
+    }
+    const char *worker = strstr(text.start, ",\"worker\"");
+    for (size_t i = 0; i < COUNT_OF(instead); i++) {
+        text_clear(&other);
+        text_printf(&other, "%.*s%s%s", (int)(worker - text.start), text.start, instead[i], worker + 1);
+        cr_expect_not(attempt_row_read(&row, text_slice(&other)), "%s", other.start);
+    }
+    attempt_row_finish(&row);
+    text_finish(&text);
+    text_finish(&other);
 }
 
 Test(attempt_row, an_answer_is_made_safe_for_whoever_prints_it)

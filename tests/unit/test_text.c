@@ -226,6 +226,7 @@ Test(text, writes_json_strings)
         { BYTES("a\"b\\c"), "\"a\\\"b\\\\c\"" },
         { BYTES("\b\f\n\r\t"), "\"\\b\\f\\n\\r\\t\"" },
         { BYTES("\0\x01\x1f\x7f"), "\"\\u0000\\u0001\\u001f\\u007f\"" },
+        { BYTES("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0"), "\"\\u0080\\u009b\\u009f\xc2\xa0\"" },
         { BYTES("/"), "\"/\"" },
         { BYTES("\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"), "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\"" },
         { BYTES("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"), "\"\\u2028\\u2029\xe2\x80\xaa\"" },
