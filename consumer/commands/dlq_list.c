@@ -163,10 +163,10 @@ static bool flush_now_and_then(struct run *run)
 static bool take_letter(struct run *run, const struct entry *entry)
 {
     run->count++;
-    if (run->summary) {
+    if (run->summary)
         count_letter(run, entry);
+    if (run->summary && run->export_file == NULL)
         return true;
-    }
     text_clear(&run->line);
     if (run->export_file != NULL)
         search_write_export_line(entry, &run->line);

@@ -133,6 +133,8 @@ def test_a_selection_travels_by_a_file_that_only_its_owner_reads(rig, folder):
     assert [r["task_id"] for r in rows(tool.command("dlq", "list", "--json", "--import", path)[1])] == ["t1", "t3"]
     code, _, errors = tool.command("dlq", "list", "--export", path)
     assert code == 1 and "exists already" in errors
+    code, output, _ = tool.command("dlq", "list", "--reason", "exhausted", "--summary", "--export", path + "-2")
+    assert code == 0 and output.startswith("2 dead letters") and open(path + "-2").read() == open(path).read()
     lines = open(path).read().splitlines()
     with open(path, "w") as f:
         f.write("\n".join(lines[:2] + lines[3:]) + "\n")  # an operator takes one out
