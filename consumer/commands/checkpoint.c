@@ -175,6 +175,13 @@ static bool read_all(int descriptor, struct text *bytes)
     return got == 0 && !bytes->overflowed;
 }
 
+/* Saving puts a file in its place: of /dev/null nothing would be left. */
+static bool is_file(int descriptor)
+{
+    struct stat status;
+    return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Whoever saves renames another file over this one: what was locked must still be what has the name. */
 static bool is_current(int descriptor, const char *path)
 {
@@ -184,14 +191,15 @@ static bool is_current(int descriptor, const char *path)
 
 static bool open_locked(struct checkpoint_file *file, struct text *problem)
 {
-    file->descriptor = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    file->descriptor = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (file->descriptor < 0)
         return fail(problem, file->path, strerror(errno));
-    if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0 && is_current(file->descriptor, file->path))
+    bool fits = is_file(file->descriptor);
+    if (fits && flock(file->descriptor, LOCK_EX | LOCK_NB) == 0 && is_current(file->descriptor, file->path))
         return true;
     close(file->descriptor);
     file->descriptor = -1;
-    return fail(problem, file->path, "another run is using this checkpoint");
+    return fail(problem, file->path, fits ? "another run is using this checkpoint" : "is no file");
 }
 
 static enum checkpoint_found understand(struct checkpoint_file *file, struct checkpoint *checkpoint, struct text *problem)

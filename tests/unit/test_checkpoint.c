@@ -57,3 +57,15 @@ Test(checkpoint, every_part_of_one_and_every_changed_byte_is_found_out)
     checkpoint_finish(&found);
     text_finish(&text);
 }
+
+Test(checkpoint, what_is_no_file_is_left_alone)
+{
+    struct checkpoint_file file;
+    struct checkpoint checkpoint;
+    struct text problem;
+    text_init(&problem, 1024);
+    cr_assert_eq(checkpoint_open(&file, "/dev/null", &checkpoint, &problem), CHECKPOINT_FAILED);
+    cr_assert_str_eq(problem.start, "/dev/null: is no file");
+    checkpoint_close(&file, true);
+    text_finish(&problem);
+}
