@@ -95,10 +95,24 @@ static int compare_places(const void *a, const void *b)
     return 0;
 }
 
+/* A place that was named twice is one. */
+static void drop_doubled(struct selection *selection)
+{
+    size_t last = 0;
+    for (size_t i = 1; i < selection->place_count; i++) {
+        const struct selection_place *one = &selection->places[last], *next = &selection->places[i];
+        if (compare_places(one, next) != 0 || one->timestamp_ms != next->timestamp_ms)
+            selection->places[++last] = *next;
+    }
+    selection->place_count = last + 1;
+}
+
 void selection_sort_places(struct selection *selection)
 {
-    if (selection->place_count > 0)
-        qsort(selection->places, selection->place_count, sizeof(*selection->places), compare_places);
+    if (selection->place_count == 0)
+        return;
+    qsort(selection->places, selection->place_count, sizeof(*selection->places), compare_places);
+    drop_doubled(selection);
 }
 
 /* ---- asking ---- */

@@ -128,3 +128,14 @@ Test(selection, places_are_found_whatever_their_order)
     }
     selection_finish(&selection);
 }
+
+Test(selection, a_place_that_is_named_twice_is_one)
+{
+    struct selection selection = { 0 };
+    static const int64_t offsets[] = { 7, 3, 7, 3, 7 };
+    for (size_t i = 0; i < COUNT_OF(offsets); i++)
+        cr_assert(selection_add_place(&selection, &(struct selection_place){ .offset = offsets[i], .timestamp_ms = -1 }));
+    selection_sort_places(&selection);
+    cr_assert(selection.place_count == 2 && selection.places[0].offset == 3 && selection.places[1].offset == 7);
+    selection_finish(&selection);
+}
