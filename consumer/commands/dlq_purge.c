@@ -62,7 +62,7 @@ static bool read_arguments(struct run *run, int argc, char **argv)
 /* Where each partition begins when it is read from `from_ms` on. */
 static bool find_beginnings(struct run *run, int64_t from_ms, int64_t *first)
 {
-    char problem[PROBLEM_BYTES];
+    char problem[PROBLEM_BYTES] = "its partitions are others by now: run it again";
     struct topic_record record;
     struct topic_reader *reader = topic_reader_create(&run->settings, problem, sizeof(problem));
     const struct topic_range range = { .partition = TOPIC_ALL_PARTITIONS, .from_ms = from_ms };

@@ -196,6 +196,8 @@ bool search_begin(struct search *search, const struct settings *settings, const 
 
 static bool take_record(struct search *search, const struct topic_record *record, struct entry *entry)
 {
+    if (record->partition >= search->partitions)
+        return false; /* a partition that was added since they were counted: what lies there is newer than the search */
     search->records++;
     search->positions[record->partition] = record->offset + 1;
     if (!selection_may_take(&search->selection, record))
