@@ -63,7 +63,7 @@ def test_redis_killed_under_load_and_started_empty(rig):
     publish_half(rig, "500,slow20")
     rig.redis.kill()
     rig.redis.start(*SNAPSHOTS)
-    assert rig.redis.client().dbsize() == 0
+    assert rig.redis.client().info("persistence")["rdb_last_load_keys_loaded"] == 0  # jobhook may be back already, and writing
     away_and_back(hook)
     rig.publish(*load(rig, COUNT - COUNT // 2, "500,slow20", start=COUNT // 2))
     wait_for(lambda: sum(r["nth"] == 2 for r in rig.receiver.requests()) == COUNT, 60, "every retry")
