@@ -11,7 +11,10 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { LOOK_MS = 20 }; /* librdkafka's wake-ups are hints */
+enum {
+    LOOK_MS = 20, /* librdkafka's wake-ups are hints */
+    MESSAGES_PER_LOOK = 1000,
+};
 
 struct readback {
     rd_kafka_t *consumer;
@@ -110,6 +113,7 @@ static void take(struct readback *readback, const rd_kafka_message_t *message)
             end(readback, reading, READBACK_GONE, NULL); /* deleted, compacted, or of a transaction that was given up */
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* no such offset in the log */
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -131,7 +135,7 @@ static void give_up_late(struct readback *readback, struct list *list)
 static void look(struct readback *readback)
 {
     rd_kafka_message_t *message;
-    while ((message = rd_kafka_consumer_poll(readback->consumer, 0)) != NULL) {
+    for (int i = 0; i < MESSAGES_PER_LOOK && (message = rd_kafka_consumer_poll(readback->consumer, 0)) != NULL; i++) {
         take(readback, message);
         rd_kafka_message_destroy(message);
     }
@@ -179,7 +183,8 @@ static rd_kafka_t *make_consumer(const struct settings *settings, char *problem,
     rd_kafka_conf_t *conf = kafka_conf_create(settings, KAFKA_READER, problem, size);
     if (conf == NULL)
         return NULL;
-    bool taken = kafka_conf_try(conf, "fetch.wait.max.ms", "5") && kafka_conf_try(conf, "fetch.message.max.bytes", "65536");
+    bool taken = kafka_conf_try(conf, "fetch.wait.max.ms", "5") && kafka_conf_try(conf, "fetch.message.max.bytes", "65536") &&
+                 kafka_conf_try(conf, "auto.offset.reset", "error"); /* not the whole partition for an offset that is gone */
     assert(taken);
     rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, problem, size);
     if (consumer == NULL)
