@@ -35,6 +35,7 @@ struct topic_reader {
     size_t last;       /* where the last record came from */
     bool begun;
     uint64_t heard_ms; /* when a broker last said anything useful */
+    uint64_t left_ms;  /* when the last step was handed out: what its taker does meanwhile is no silence; 0 none was */
     rd_kafka_message_t *message;
     struct event_header *headers;
     size_t header_room;
@@ -355,9 +356,9 @@ static bool is_silent(const struct topic_reader *reader, uint64_t now_ms)
     return false;
 }
 
-enum topic_step topic_reader_next(struct topic_reader *reader, uint64_t wait_ms, struct topic_record *record)
+static enum topic_step take_step(struct topic_reader *reader, uint64_t now_ms, uint64_t wait_ms, struct topic_record *record)
 {
-    uint64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + wait_ms;
+    uint64_t until_ms = now_ms + wait_ms;
     give_back(reader);
     if (!reader->begun && !begin(reader))
         return TOPIC_PROBLEM;
@@ -377,6 +378,16 @@ enum topic_step topic_reader_next(struct topic_reader *reader, uint64_t wait_ms,
         else if (nothing && reader->reading > 0 && now_ms >= until_ms)
             return TOPIC_SILENCE;
     }
+}
+
+enum topic_step topic_reader_next(struct topic_reader *reader, uint64_t wait_ms, struct topic_record *record)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (reader->left_ms != 0)
+        reader->heard_ms += now_ms - reader->left_ms;
+    enum topic_step step = take_step(reader, now_ms, wait_ms, record);
+    reader->left_ms = clock_monotonic_ms();
+    return step;
 }
 
 const char *topic_reader_problem(const struct topic_reader *reader)
