@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { WAIT_MS = 20000, LOOK_MS = 1500, DAY_S = 86400, EVALS = 500 };
+enum { WAIT_MS = 20000, LOOK_MS = 1500, DAY_S = 86400, EVALS = 500, ASKED_AGAIN_MAX = 50 };
 
 static char folder[] = "/tmp/jobhook-tls-XXXXXX", certificate_file[64], key_file[64], port_word[8];
 static struct redis_server server;
@@ -124,10 +124,15 @@ static bool examine(const char *ca_file, const char *client_cert, struct redis_e
     return exam->answered && exam->scripts_run;
 }
 
+/* With TLS 1.3 a server refuses a client after the client's handshake is over, and its reset may overtake the alert that says why: asked again then. */
 static void expect_why(const char *ca_file, const char *client_cert, const char *why)
 {
     struct redis_exam exam;
-    cr_assert_not(examine(ca_file, client_cert, &exam));
+    for (int i = 0; i < ASKED_AGAIN_MAX; i++) {
+        cr_assert_not(examine(ca_file, client_cert, &exam));
+        if (strstr(exam.why, "reset by peer") == NULL)
+            break;
+    }
     cr_assert_not_null(strstr(exam.why, why), "expected: %s\ngot: %s", why, exam.why);
 }
 
