@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 deploy/install.sh test
 mkdir -p .build/logs
 log=.build/logs/build-bench.log
-if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release --target jobhook receiver bare load; } >"$log" 2>&1; then
+if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release --target jobhook receiver bare load unclaimed; } >"$log" 2>&1; then
     tail -40 "$log" >&2
     exit 1
 fi
