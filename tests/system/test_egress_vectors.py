@@ -53,11 +53,9 @@ def test_the_program_dials_what_is_allowed_and_nothing_else(make_rig, folder, ne
     rig = make_rig(delays="1200ms")  # longer than a TTL of 0 is kept: each attempt looks its name up
     for node in rig.kafka.nodes:
         network.forward(node.client_port)
-    resolver = os.path.join(folder, "resolv.conf")
-    with open(resolver, "w") as file:
-        file.write("nameserver 127.0.0.1\nsearch cluster.local test.example\noptions ndots:5\n")
     hook = rig.jobhook(JOBHOOK_EGRESS_ALLOW=None)
-    hook.spawn(network.command(resolver, BINARY, "run"), hook.environment())
+    resolver = "nameserver 127.0.0.1\nsearch cluster.local test.example\noptions ndots:5\n"
+    hook.spawn(network.command(folder, resolver, BINARY, "run"), hook.environment())
     rig.publish(*[event(f"v{i}", url) for i, (url, _, _) in enumerate(vectors)])
     letters = {letter.key.decode(): letter.headers for letter in rig.wait_dead(len(vectors), 60)}
     assert len(letters) == len(vectors)
