@@ -17,7 +17,7 @@ debootstrap --variant=minbase ${packages:+"--include=$packages"} "$suite" "$root
 
 rm -f "$root/etc/apt/sources.list"
 sed "s/\b$here\b/$suite/g" "$sources" >"$root$sources"
-for file in /etc/resolv.conf /etc/hosts /etc/apt/apt.conf /etc/apt/apt.conf.d/99* /etc/apt/apt.conf.d/*proxy* /root/.m2/settings.xml /root/.npmrc; do
+for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/apt/apt.conf /etc/apt/apt.conf.d/99* /etc/apt/apt.conf.d/*proxy* /root/.m2/settings.xml /root/.npmrc; do
     [ ! -e "$file" ] || cp -L --parents "$file" "$root"
 done
 if [[ ,$packages, == *,ca-certificates,* ]] && [ -d /usr/local/share/ca-certificates ]; then
