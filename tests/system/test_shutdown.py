@@ -56,17 +56,18 @@ def test_an_idle_copy_leaves_the_group_at_once(rig):
 
 
 def test_attempts_that_outlast_the_drain_are_cut_off_and_made_again(rig):
+    count = 4  # what a window lets go at once before anything was answered (WINDOW_START)
     hook = rig.jobhook(**settings(JOBHOOK_ATTEMPT_TIMEOUT="6s", JOBHOOK_LEASE_MARGIN="1s")).start()
-    rig.publish(*[event(f"t{i}", rig.receiver.url("hang,ok")) for i in range(20)])
-    rig.receiver.wait(20)
+    rig.publish(*[event(f"t{i}", rig.receiver.url("hang,ok")) for i in range(count)])
+    rig.receiver.wait(count)
     hook.signal(signal.SIGTERM)
     status, seconds = ends_within(hook, DRAIN_S + LEAVE_S)
     assert status == 1 and seconds > DRAIN_S - 0.5
     assert "not everything settled in time" in hook.log()
     rig.jobhook(**QUICK).start()
-    rig.receiver.wait(40, seconds=40)
+    rig.receiver.wait(2 * count, seconds=40)
     rig.wait_no_lag(30)
-    assert_each_once(rig, 20, extra=20)
+    assert_each_once(rig, count, extra=count)
 
 
 def test_sigterm_gives_back_what_was_not_sent(rig):
