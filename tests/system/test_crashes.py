@@ -60,8 +60,9 @@ def judge(rig, place):
         assert len(seen) <= ATTEMPTS and sum(seen.values()) >= attempts, f"{place}: {name} had the attempts {dict(seen)}"
         doubles += sum(count - 1 for count in seen.values())
     assert set(dead) == {b"dead"}, f"{place}: dead letters {dead}"
-    # One POST at a time, so one crash can double one of them at the most. A dead letter can be written twice, its claim absorbs nothing after it.
-    assert doubles <= 1, f"{place}: {doubles} attempts were sent twice"
+    # One POST at a time, so a crash can double the one that was being sent, and the one before it: its 2xx is on its way to Redis with what else this
+    # turn of the loop writes. A dead letter can be written twice, its claim absorbs nothing after it.
+    assert doubles <= 2, f"{place}: {doubles} attempts were sent twice"
     assert dead[b"dead"] <= 2
 
 
@@ -81,7 +82,7 @@ def cell(kafka, place, passing):
         assert not problems, f"{place}: {problems}"
 
 
-def test_a_kill_at_every_place_loses_nothing_and_doubles_at_most_one(kafka):
+def test_a_kill_at_every_place_loses_nothing_and_doubles_only_what_was_being_sent(kafka):
     assert subprocess.run([BINARY, "version"], capture_output=True).returncode == 0
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         cells = {pool.submit(cell, kafka, place, passing): place for place, passing in PLACES.items()}
