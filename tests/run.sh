@@ -82,7 +82,7 @@ run_pytest() { # run_pytest KIND LOG [OPTIONS...]: sets tests, bad and skipped
     local kind=$1 log=$2 xml=${2%.log}.xml rc=0
     rm -f "$xml"
     # Debian's Python, because its packages are Debian's.
-    PYTHONDONTWRITEBYTECODE=1 timeout -k 10 1500 /usr/bin/python3 -m pytest -o cache_dir="$root/.build/pytest/$kind" -q --tb=short --durations=10 \
+    PYTHONDONTWRITEBYTECODE=1 timeout -k 10 2400 /usr/bin/python3 -m pytest -o cache_dir="$root/.build/pytest/$kind" -q --tb=short --durations=10 \
         --junitxml="$xml" "${@:3}" tests/"$kind"/test_*.py </dev/null >"$log" 2>&1 || rc=$?
     # shellcheck disable=SC2046
     set -- $(sed -n 's/.*<testsuite [^>]*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)".*/\1 \2 \3 \4/p' "$xml" 2>/dev/null)
