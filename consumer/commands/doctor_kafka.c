@@ -10,8 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ASK_MS = 6000, TRY_MS = 1000, PROBLEM_BYTES = 512, PROBLEM_LINES_MAX = 64 * 1024, AHEAD_MS = 60000 };
+enum { ASK_MS = 6000, TRY_MS = 1000, PAUSE_US = 200000, PROBLEM_BYTES = 512, PROBLEM_LINES_MAX = 64 * 1024, AHEAD_MS = 60000 };
 
 struct listener { /* to what librdkafka logs: the only place where it says why it does not connect */
     pthread_mutex_t mutex;
@@ -166,6 +167,38 @@ static rd_kafka_resp_err_t first_error(const rd_kafka_topic_partition_list_t *li
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* What passes by itself within seconds: a topic or a cluster that was made a moment ago elects and loads first. */
+static bool is_settling(rd_kafka_resp_err_t error)
+{
+    switch (error) {
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+typedef rd_kafka_resp_err_t ask_kafka(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list, int timeout_ms);
+
+static rd_kafka_resp_err_t ask_until_settled(const struct look *look, ask_kafka *ask, rd_kafka_topic_partition_list_t *list)
+{
+    const uint64_t until_ms = clock_monotonic_ms() + ASK_MS;
+    for (;;) {
+        rd_kafka_resp_err_t error = ask(look->consumer, list, ASK_MS);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            error = first_error(list);
+        if (!is_settling(error) || clock_monotonic_ms() >= until_ms)
+            return error;
+        usleep(PAUSE_US);
+    }
+}
+
 static void tell_refused(struct look *look, const char *subject, rd_kafka_resp_err_t error)
 {
     findings_add(look->findings, FINDING_BROKEN, subject, kafka_cure(rd_kafka_err2str(error)), "%s", rd_kafka_err2str(error));
@@ -174,10 +207,8 @@ static void tell_refused(struct look *look, const char *subject, rd_kafka_resp_e
 static void look_at_group(struct look *look)
 {
     rd_kafka_topic_partition_list_t *list = input_partitions(look, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t error = rd_kafka_committed(look->consumer, list, ASK_MS);
+    rd_kafka_resp_err_t error = ask_until_settled(look, rd_kafka_committed, list);
     int64_t committed = 0;
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        error = first_error(list);
     for (int i = 0; i < list->cnt; i++)
         committed += list->elems[i].offset >= 0;
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -192,10 +223,8 @@ static void look_at_group(struct look *look)
 static void look_at_clock(struct look *look)
 {
     rd_kafka_topic_partition_list_t *list = input_partitions(look, clock_wall_ms() + AHEAD_MS);
-    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(look->consumer, list, ASK_MS);
+    rd_kafka_resp_err_t error = ask_until_settled(look, rd_kafka_offsets_for_times, list);
     bool ahead = false;
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        error = first_error(list);
     for (int i = 0; i < list->cnt; i++)
         ahead = ahead || list->elems[i].offset >= 0;
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -1,5 +1,6 @@
 #include "consumer/commands/topics_admin.h"
 
+#include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "consumer/kafka.h"
 
@@ -7,8 +8,9 @@
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { LOOK_TIMEOUT_MS = 15000, MAKE_TIMEOUT_MS = 30000 };
+enum { LOOK_TIMEOUT_MS = 15000, MAKE_TIMEOUT_MS = 30000, LEADERS_TIMEOUT_MS = 10000, LEADERS_PAUSE_US = 50000 };
 
 struct topics_admin {
     rd_kafka_t *handle;
@@ -235,6 +237,29 @@ static rd_kafka_AdminOptions_t *make_options(struct topics_admin *admin, bool dr
     return options;
 }
 
+static bool is_led(const struct rd_kafka_metadata *cluster, const char *name)
+{
+    const rd_kafka_metadata_topic_t *topic = find_topic(cluster, name);
+    for (int i = 0; topic != NULL && i < topic->partition_cnt; i++)
+        if (topic->partitions[i].leader < 0)
+            return false;
+    return topic != NULL;
+}
+
+/* A cluster says that it made a topic before every broker knows it: whoever looks next should find it. Those that take longer are no failure. */
+static void await_leaders(struct topics_admin *admin, const struct topics_plan *plan, const struct topic_found *found)
+{
+    const uint64_t until_ms = clock_monotonic_ms() + LEADERS_TIMEOUT_MS;
+    for (size_t i = 0; i < plan->count && clock_monotonic_ms() < until_ms; usleep(LEADERS_PAUSE_US)) {
+        const struct rd_kafka_metadata *cluster = NULL;
+        if (rd_kafka_metadata(admin->handle, 1, NULL, &cluster, LOOK_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            continue;
+        while (i < plan->count && (!found[i].exists || is_led(cluster, plan->topics[i].name)))
+            i++;
+        rd_kafka_metadata_destroy(cluster);
+    }
+}
+
 bool topics_admin_make(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found, bool dry_run, struct text *problem)
 {
     rd_kafka_NewTopic_t *topics[TOPICS_MAX];
@@ -253,6 +278,8 @@ bool topics_admin_make(struct topics_admin *admin, const struct topics_plan *pla
         return false;
     read_results(event, plan, found);
     rd_kafka_event_destroy(event);
+    if (!dry_run)
+        await_leaders(admin, plan, found);
     return true;
 }
 

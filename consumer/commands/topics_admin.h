@@ -16,7 +16,7 @@ MUST_USE bool topics_admin_look(struct topics_admin *admin, const struct topics_
                                 struct text *problem);
 
 /* Asks the cluster to create what is not there, or with `dry_run` only whether it would. What it refuses gets a sentence in `found[i].problem`,
- * what it took gets `exists`. False when the request as a whole failed. */
+ * what it took gets `exists`, and has leaders by then unless the cluster takes unusually long. False when the request as a whole failed. */
 MUST_USE bool topics_admin_make(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found, bool dry_run,
                                 struct text *problem);
 

@@ -33,7 +33,7 @@ def hook(make_rig):
 def test_all_is_well(hook):
     assert hook.command("topics", "create", "--replication", "1", "--partitions", "3")[0] == 0
     status, found = doctor(hook, hook.rig.receiver.url("ok"))
-    assert status == 0
+    assert status == 0, found
     assert found["kafka"][0][0] == "ok" and "1 broker answers" in found["kafka"][0][1]
     assert found["redis"][0][0] == found["redis policy"][0][0] == found["redis scripts"][0][0] == found["clock and Redis"][0][0] == "ok"
     assert found["consumer group"][0][0] == found["clock and Kafka"][0][0] == "ok"

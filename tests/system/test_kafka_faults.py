@@ -160,7 +160,8 @@ def test_a_retry_topic_deleted_while_records_wait_in_it(make_rig):
     gone = load(rig, 20, "500,ok")
     places = rig.publish(*gone)
     wait_for(lambda: hook.settled("scheduled") == 20, 20, "all wait for their retry")
-    time.sleep(1.5)  # the ends of logs are measured once a second
+    wait_for(lambda: sum(v for n, v in hook.metrics().items() if n.startswith("jobhook_consumer_lag") and retry in n) == 20, 20,
+             "the ends of the logs are known")
     delete_topic(rig.kafka, retry)
     wait_for(lambda: retry in hook.log(), 30, "the log names the topic")
     rig.publish(*load(rig, 20, "500,ok", start=20))
