@@ -49,6 +49,7 @@ size_t certificates_list(const struct settings *settings, struct certificate_fil
     add(files, &count, "JOBHOOK_CA_FILE", settings->ca_file);
     add(files, &count, "JOBHOOK_REDIS_CLIENT_CERT", settings->redis_client_cert);
     add(files, &count, "JOBHOOK_REDIS_CA_FILE", settings->redis_ca_file);
+    add(files, &count, "JOBHOOK_OTLP_CA_FILE", settings->otlp_ca_file);
     add(files, &count, "KAFKA_SSL_CERTIFICATE_LOCATION", kafka_value(settings, "ssl.certificate.location"));
     if (kafka_ca != NULL && strcmp(kafka_ca, "probe") != 0)
         add(files, &count, "KAFKA_SSL_CA_LOCATION", kafka_ca);

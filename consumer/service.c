@@ -9,6 +9,7 @@
 #include "consumer/http/probes.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
+#include "consumer/spans.h"
 #include "consumer/worker.h"
 #include "delivery/lanes.h"
 
@@ -33,6 +34,7 @@ struct service {
     uv_timer_t deadline;
     struct reload *reload;
     struct certificates *certificates;
+    struct spans *spans;     /* NULL: attempts are not traced */
     struct hold_list *holds; /* that the workers have been told of; NULL: no file */
     struct worker **workers; /* those that were started */
     struct worker_status **statuses;
@@ -264,12 +266,24 @@ static bool take_signing_keys(void *context, struct slice content, struct text *
     return true;
 }
 
+static bool take_otlp_headers(void *context, struct slice content, struct text *problem)
+{
+    struct service *service = context;
+    struct span_headers headers;
+    if (!span_headers_parse(content, &headers, problem))
+        return false;
+    spans_send_with(service->spans, &headers);
+    span_headers_wipe(&headers);
+    return true;
+}
+
 static void watch_files(struct service *service)
 {
     const struct reload_file files[] = {
         { "JOBHOOK_SIGNING_KEYS_FILE", settings_file(service->settings, "JOBHOOK_SIGNING_KEYS"), take_signing_keys, service },
         { "JOBHOOK_API_TOKENS_FILE", settings_file(service->settings, "JOBHOOK_API_TOKENS"), take_api_tokens, service },
         { "JOBHOOK_HOLD_FILE", service->settings->hold_file, take_holds, service },
+        { "JOBHOOK_OTLP_HEADERS_FILE", settings_file(service->settings, "JOBHOOK_OTLP_HEADERS"), take_otlp_headers, service },
     };
     for (size_t i = 0; i < COUNT_OF(files); i++)
         if (files[i].path != NULL)
@@ -285,6 +299,7 @@ static bool start_workers(struct service *service)
         struct worker *worker = worker_start(&(struct worker_options){ .settings = service->settings,
                                                                        .number = service->worker_count,
                                                                        .idle_connections = service->idle_connections,
+                                                                       .spans = service->spans,
                                                                        .ended = worker_ended,
                                                                        .context = service });
         if (worker == NULL)
@@ -303,10 +318,22 @@ static void begin_to_hold(struct service *service)
     tell_holds(service, service->holds);
 }
 
+static bool start_spans(struct service *service)
+{
+    if (service->settings->otlp_endpoint == NULL)
+        return true;
+    service->spans = spans_create(service->settings);
+    if (service->spans == NULL)
+        return false;
+    service->status.spans = spans_stats(service->spans);
+    log_info("attempts are traced", LOG_STRING("collector", service->settings->otlp_endpoint));
+    return true;
+}
+
 static bool start_parts(struct service *service)
 {
     begin_to_hold(service);
-    if (!start_workers(service))
+    if (!start_spans(service) || !start_workers(service))
         return false;
     service->status.workers = service->statuses;
     service->status.worker_count = service->worker_count;
@@ -334,6 +361,7 @@ static int stop_parts(struct service *service)
     for (size_t i = 0; i < service->worker_count; i++)
         result |= worker_join(service->workers[i]);
     service->worker_count = 0;
+    spans_destroy(service->spans);
     free(service->workers);
     free(service->statuses);
     hold_list_destroy(service->holds);

@@ -337,10 +337,22 @@ const char *settings_file(const struct settings *settings, const char *name)
 
 static void finish_strings(struct settings *settings)
 {
-    char *const strings[] = { settings->kafka_brokers,     settings->topic,           settings->group,   settings->redis_url,
-                              settings->hold_file,         settings->redis_prefix,    settings->proxy,   settings->client_cert,
-                              settings->attempts_topic,    settings->client_key,      settings->ca_file, settings->redis_ca_file,
-                              settings->redis_client_cert, settings->redis_client_key };
+    char *const strings[] = { settings->kafka_brokers,
+                              settings->topic,
+                              settings->group,
+                              settings->redis_url,
+                              settings->hold_file,
+                              settings->redis_prefix,
+                              settings->proxy,
+                              settings->client_cert,
+                              settings->attempts_topic,
+                              settings->client_key,
+                              settings->ca_file,
+                              settings->redis_ca_file,
+                              settings->redis_client_cert,
+                              settings->redis_client_key,
+                              settings->otlp_endpoint,
+                              settings->otlp_ca_file };
     for (size_t i = 0; i < COUNT_OF(strings); i++)
         content_destroy(strings[i]);
 }
@@ -351,6 +363,7 @@ void settings_finish(struct settings *settings)
     hold_list_destroy(settings->holds);
     signature_keys_wipe(&settings->signing_keys);
     bearer_wipe(&settings->api_tokens);
+    span_headers_wipe(&settings->otlp_headers);
     redis_address_finish(&settings->redis);
     free(settings->guard.allow);
     free(settings->guard.deny);

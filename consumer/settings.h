@@ -12,6 +12,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/text.h"
 #include "consumer/bearer.h"
+#include "consumer/span_headers.h"
 #include "dedupe/redis.h"
 #include "delivery/guard.h"
 #include "delivery/hold_list.h"
@@ -76,6 +77,8 @@ struct settings { /* strings owned; NULL when not set */
     uint64_t drain_timeout_ms;
     enum log_level log_level;
     enum log_format log_format;
+    char *otlp_endpoint, *otlp_ca_file;
+    struct span_headers otlp_headers;
     bool no_color;                /* NO_COLOR (no-color.org): no colours even on a terminal */
     struct kafka_property *kafka; /* the pass-through, names as librdkafka's */
     size_t kafka_count;

@@ -141,6 +141,14 @@ static void check_attempts_topic(const struct settings *settings, struct text *m
                     settings->attempts_topic);
 }
 
+static void check_otlp(const struct settings *settings, struct text *mistakes)
+{
+    if (settings->otlp_endpoint == NULL && (settings->otlp_headers.count > 0 || settings->otlp_ca_file != NULL))
+        text_append_string(mistakes, "JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set\n");
+    if (settings->otlp_endpoint != NULL && settings->otlp_ca_file != NULL && !slice_starts_with(slice_of(settings->otlp_endpoint), "https://"))
+        text_append_string(mistakes, "JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none\n");
+}
+
 void settings_check(const struct settings *settings, struct text *mistakes)
 {
     check_prefix(settings, mistakes);
@@ -151,6 +159,7 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     check_secrets(settings, mistakes);
     if (settings->attempts_topic != NULL)
         check_attempts_topic(settings, mistakes);
+    check_otlp(settings, mistakes);
     if ((settings->redis_client_cert == NULL) != (settings->redis_client_key == NULL))
         text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
     if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))

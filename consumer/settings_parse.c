@@ -316,6 +316,30 @@ bool parse_proxy(const struct row *row, struct slice value, struct settings *set
     return keep(row, value, settings);
 }
 
+bool parse_otlp_endpoint(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    static const char path[] = "/v1/traces";
+    enum { URL_MAX = 2048 };
+    bool has_scheme = slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
+    if (value.length == 0)
+        return true;
+    if (!has_scheme || value.length > URL_MAX || value.start[value.length - 1] == '/' || has_odd_bytes(value, true))
+        return refuse(problem, "must be http://host:port or https://…, without a slash at its end");
+    if (memchr(value.start, '@', value.length) != NULL)
+        return refuse(problem, "must not hold a login: JOBHOOK_OTLP_HEADERS is for that");
+    if (memchr(value.start, '?', value.length) != NULL || memchr(value.start, '#', value.length) != NULL)
+        return refuse(problem, "must not hold a query or a fragment");
+    if (value.length >= sizeof(path) - 1 && slice_is((struct slice){ value.start + value.length - (sizeof(path) - 1), sizeof(path) - 1 }, path))
+        return refuse(problem, "must not end with /v1/traces: that is added");
+    return keep(row, value, settings);
+}
+
+bool parse_otlp_headers(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
+{
+    (void)row;
+    return span_headers_parse(value, &settings->otlp_headers, problem);
+}
+
 /* Read again by those who need it; a wrong path is better told now than at the first POST. */
 bool parse_file(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {

@@ -53,6 +53,8 @@ row_parse parse_egress_deny;
 row_parse parse_egress_nat64;
 row_parse parse_log_level;
 row_parse parse_log_format;
+row_parse parse_otlp_endpoint;
+row_parse parse_otlp_headers;
 
 void settings_append_duration(struct text *text, uint64_t ms); /* canonical: 90000 is 90s */
 void settings_append_size(struct text *text, uint64_t bytes);

@@ -8,6 +8,7 @@
 #include "consumer/base/random.h"
 #include "consumer/intake.h"
 #include "consumer/letters.h"
+#include "consumer/spans.h"
 #include "dedupe/claims.h"
 
 #include <inttypes.h>
@@ -139,7 +140,10 @@ static void asked(uv_async_t *async)
 static void note_attempt(void *context, const struct attempted *attempted)
 {
     struct worker *worker = context;
-    attempt_log_note(worker->attempt_log, attempted);
+    if (worker->attempt_log != NULL)
+        attempt_log_note(worker->attempt_log, attempted);
+    if (worker->options.spans != NULL)
+        spans_note(worker->options.spans, attempted);
 }
 
 static void publish(void *context, struct delivery *delivery, const struct publication *publication)
@@ -223,6 +227,7 @@ static void make_deliveries(struct worker *worker)
     const struct settings *settings = worker->settings;
     if (settings->attempts_topic != NULL)
         worker->attempt_log = attempt_log_create(settings, worker->options.number, &worker->intake_stats);
+    bool noted = worker->attempt_log != NULL || worker->options.spans != NULL;
     struct deliveries_options options = { .claims = worker->claims,
                                           .scheduler = worker->scheduler,
                                           .lanes = worker->lanes,
@@ -230,7 +235,7 @@ static void make_deliveries(struct worker *worker)
                                           .guard = &settings->guard,
                                           .schedule = &settings->schedule,
                                           .signature = worker->signature,
-                                          .exits = { worker, publish, publish, release, worker->attempt_log == NULL ? NULL : note_attempt },
+                                          .exits = { worker, publish, publish, release, noted ? note_attempt : NULL },
                                           .policy = { settings->final_statuses, settings->final_status_count },
                                           .attempt_timeout_ms = settings->attempt_timeout_ms,
                                           .lease_ms = settings->attempt_timeout_ms + settings->lease_margin_ms,
@@ -240,6 +245,7 @@ static void make_deliveries(struct worker *worker)
                                           .redis_wait_ms = settings->redis_wait_ms,
                                           .redis_down_delivers = settings->redis_down == REDIS_DOWN_DELIVER,
                                           .pass_tracestate = settings->pass_tracestate,
+                                          .tracing = worker->options.spans != NULL,
                                           .version = JOBHOOK_VERSION };
     worker->deliveries = deliveries_create(&options);
     if (settings->holds != NULL)

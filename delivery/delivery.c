@@ -421,9 +421,9 @@ static void posted(void *context, const struct outcome *outcome)
     struct verdict verdict = verdict_judge(outcome, &d->all->options.policy);
     uint64_t delay_ms;
     d->post = NULL;
+    deliveries_note_outcome(d, outcome);
     deliveries_return_request(d->all, d->request);
     d->request = NULL;
-    deliveries_note_outcome(d, outcome);
     switch (deliveries_end_attempt(d, outcome, &verdict)) {
     case ACTION_DELIVERED:
         settle_as(d, SETTLED_DELIVERED, DELIVERY_RECORDING);
@@ -443,17 +443,9 @@ static void posted(void *context, const struct outcome *outcome)
 
 static void post_it(struct delivery *d)
 {
-    struct deliveries *all = d->all;
-    struct request_options options = { .version = all->options.version,
-                                       .now_s = clock_wall_ms() / 1000,
-                                       .pass_tracestate = all->options.pass_tracestate,
-                                       .signature = all->options.signature };
-    if (all->options.signature != NULL)
-        options.scope = signature_scope_of(all->options.signature, &d->url);
     deliveries_note_posting(d);
-    d->request = deliveries_borrow_request(all);
-    request_compose(d->request, d->event, &d->attempt, &options);
-    d->post = lanes_post(all->options.lanes, &d->url, d->request, posted, d);
+    d->request = delivery_compose_request(d);
+    d->post = lanes_post(d->all->options.lanes, &d->url, d->request, posted, d);
 }
 
 /* ---- the end, and the beginning ---- */

@@ -23,6 +23,7 @@
 #include "delivery/retry.h"
 #include "delivery/scheduler.h"
 #include "delivery/signature.h"
+#include "delivery/span.h"
 #include "delivery/stats.h"
 #include "delivery/verdict.h"
 
@@ -55,6 +56,7 @@ struct attempted {
     const struct attempt *attempt; /* its error class is this attempt's */
     const struct url *url;
     const struct outcome *outcome;
+    const struct span *span; /* NULL: not to be recorded */
 };
 
 struct delivery_exits {
@@ -92,6 +94,7 @@ struct deliveries_options { /* everything pointed to outlives the deliveries */
     uint64_t redis_wait_ms;
     bool redis_down_delivers; /* JOBHOOK_REDIS_DOWN=deliver */
     bool pass_tracestate;
+    bool tracing; /* each attempt is a span: its receiver is told so, and so is who listens to `attempted` */
     const char *version;
 };
 

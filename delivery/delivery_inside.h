@@ -1,4 +1,4 @@
-/* The inside of deliveries: what delivery.c (the steps of one) and delivery_set.c (the set of all) share, and nobody else sees. */
+/* The inside of deliveries: what delivery.c (the steps of one), its helpers delivery_*.c and delivery_set.c (the set of all) share, and nobody else sees. */
 #ifndef JOBHOOK_DELIVERY_DELIVERY_INSIDE_H
 #define JOBHOOK_DELIVERY_DELIVERY_INSIDE_H
 
@@ -90,6 +90,18 @@ bool delivery_is_given_up(const struct delivery *delivery);
 /* The same attempt, put off by `plan`, and the delay of its topic. */
 struct attempt delivery_put_off(const struct delivery *delivery, uint64_t *delay_ms);
 
+/* ---- delivery_post.c: what one attempt sends, and what came of it ---- */
+
+struct request **deliveries_create_requests(void); /* room for those that are kept */
+void deliveries_destroy_requests(struct deliveries *all);
+/* For the attempt that is about to be made, whose span begins with it. To be given back. */
+struct request *delivery_compose_request(struct delivery *delivery);
+void deliveries_return_request(struct deliveries *all, struct request *request);
+void deliveries_note_posting(struct delivery *delivery);
+void deliveries_note_outcome(struct delivery *delivery, const struct outcome *outcome);
+/* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */
+enum action deliveries_end_attempt(struct delivery *delivery, const struct outcome *outcome, const struct verdict *verdict);
+
 /* ---- delivery_set.c: what all have in common ---- */
 
 /* What tells moves into the same state apart: what is recorded, and what was. "" for the others. */
@@ -97,14 +109,8 @@ const char *delivery_how(const struct delivery *delivery, enum delivery_state st
 /* Which attempt it is at, in a word (consumer/base/crash.h). */
 const char *delivery_which(const struct delivery *delivery);
 
-struct request *deliveries_borrow_request(struct deliveries *all);
-void deliveries_return_request(struct deliveries *all, struct request *request);
 void delivery_note_busy(struct delivery *delivery, bool busy);
 void delivery_note_step(struct delivery *delivery, enum delivery_state next);
-void deliveries_note_posting(struct delivery *delivery);
-void deliveries_note_outcome(struct delivery *delivery, const struct outcome *outcome);
-/* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */
-enum action deliveries_end_attempt(struct delivery *delivery, const struct outcome *outcome, const struct verdict *verdict);
 void deliveries_note_released(struct delivery *delivery);
 
 #endif

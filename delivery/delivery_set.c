@@ -7,28 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUEST_KEPT_BYTES = 64 * 1024, SPARES_MAX = 4096 };
-
-/* ---- what is kept for the next one ---- */
-
-struct request *deliveries_borrow_request(struct deliveries *all)
-{
-    if (all->spare_request_count > 0)
-        return all->spare_requests[--all->spare_request_count];
-    struct request *request = memory_create(sizeof(*request));
-    request_init(request);
-    return request;
-}
-
-void deliveries_return_request(struct deliveries *all, struct request *request)
-{
-    if (all->spare_request_count < SPARES_MAX && request->body.capacity <= REQUEST_KEPT_BYTES) {
-        all->spare_requests[all->spare_request_count++] = request;
-        return;
-    }
-    request_finish(request);
-    free(request);
-}
+enum { SPARES_MAX = 4096 };
 
 /* ---- what is counted ---- */
 
@@ -48,11 +27,6 @@ const char *delivery_which(const struct delivery *d)
     return d->attempt.number > d->all->options.schedule->retries.count ? "last" : "retry";
 }
 
-static bool is_delivered(const struct outcome *outcome)
-{
-    return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;
-}
-
 void delivery_note_busy(struct delivery *d, bool busy)
 {
     d->all->busy = d->all->busy - d->busy + busy;
@@ -66,57 +40,6 @@ void delivery_note_step(struct delivery *d, enum delivery_state next)
         log_debug("step", LOG_S("task_id", d->event->task_id), LOG_STRING("from", delivery_state_name(d->state)),
                   LOG_STRING("to", delivery_state_name(next)), LOG_I("attempt", d->attempt.number), LOG_S("topic", d->attempt.origin.topic),
                   LOG_I("partition", d->attempt.origin.partition), LOG_I("offset", d->attempt.origin.offset));
-}
-
-void deliveries_note_posting(struct delivery *d)
-{
-    struct deliveries *all = d->all;
-    if (d->attempt.due_ms > 0) {
-        int64_t late_ms = claims_now_ms(all->options.claims) - d->attempt.due_ms;
-        histogram_observe_us(&all->stats.retry_lateness, late_ms < 0 ? 0 : (uint64_t)late_ms * 1000);
-    }
-    if (d->unclaimed)
-        counter_add(&all->stats.unclaimed, 1);
-}
-
-void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
-{
-    struct delivery_stats *stats = &d->all->stats;
-    counter_add(&stats->attempts[stats_attempt_slot(outcome)], 1);
-    histogram_observe_us(&stats->attempt_duration, (uint64_t)outcome->total_ms * 1000);
-    verdict_error_class(outcome, d->attempt.error);
-    d->report.status = outcome->status;
-    d->report.attempt_ms = outcome->total_ms;
-    const struct delivery_exits *exits = &d->all->options.exits;
-    if (exits->attempted != NULL)
-        exits->attempted(exits->context, &(struct attempted){ d->event, &d->attempt, &d->url, outcome });
-    if (!is_delivered(outcome))
-        troubles_note(d->all->troubles, d->url.endpoint, d->attempt.error, clock_monotonic_ms());
-    if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
-        int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;
-        histogram_observe_us(&stats->delivery_latency, latency_ms < 0 ? 0 : (uint64_t)latency_ms * 1000);
-    }
-}
-
-/* The attempt's time ran out, or the name servers': a quick SERVFAIL is not that. */
-static bool has_timed_out(const struct delivery *d, const struct outcome *outcome)
-{
-    if (outcome->kind == OUTCOME_NAME_FAILED)
-        return outcome->total_ms >= d->all->options.attempt_timeout_ms / 2;
-    return outcome->kind == OUTCOME_TIMEOUT || outcome->kind == OUTCOME_CONNECT_TIMEOUT;
-}
-
-/* Gives the slot back. An attempt that failed through our own fault is not used up. */
-enum action deliveries_end_attempt(struct delivery *d, const struct outcome *outcome, const struct verdict *verdict)
-{
-    struct attempt_end end = { .blame = verdict->blame,
-                               .delivered = verdict->action == ACTION_DELIVERED,
-                               .answered = outcome->kind == OUTCOME_ANSWERED,
-                               .connected = outcome->connected,
-                               .timed_out = has_timed_out(d, outcome),
-                               .retry_after_s = outcome->retry_after_s };
-    enum attempt_fault fault = scheduler_finish(d->all->options.scheduler, &d->ticket, &end, clock_monotonic_ms());
-    return fault == ATTEMPT_WAS_OURS ? ACTION_AGAIN : verdict->action;
 }
 
 static void count_held(struct delivery *d, bool more)
@@ -266,7 +189,7 @@ struct deliveries *deliveries_create(const struct deliveries_options *options)
 {
     struct deliveries *all = memory_create(sizeof(*all));
     all->options = *options;
-    all->spare_requests = memory_create(SPARES_MAX * sizeof(struct request *));
+    all->spare_requests = deliveries_create_requests();
     for (int state = 0; state < DELIVERY_STATES; state++)
         list_init(&all->states[state]);
     list_init(&all->spares);
@@ -290,12 +213,7 @@ void deliveries_destroy(struct deliveries *all)
     }
     LIST_EACH (&all->spares, link)
         free(container_of(link, struct delivery, link));
-    while (all->spare_request_count > 0) {
-        struct request *request = all->spare_requests[--all->spare_request_count];
-        request_finish(request);
-        free(request);
-    }
-    free(all->spare_requests);
+    deliveries_destroy_requests(all);
     hold_list_destroy(all->holds);
     free(all);
 }

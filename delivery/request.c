@@ -110,33 +110,6 @@ void request_webhook_id(struct slice task_id, char id[REQUEST_ID_MAX + 1])
 
 /* ---- The headers ---- */
 
-static bool is_lower_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
-
-static bool is_all_zeros(const char *digits, size_t count)
-{
-    while (count > 0 && digits[count - 1] == '0')
-        count--;
-    return count == 0;
-}
-
-/* 00-<trace id: 32>-<parent id: 16>-<flags: 2>, lower-case hex, neither id all zeros (W3C Trace Context §3.2). What a producer wrote goes into an
- * HTTP header, so anything else is left out rather than mended. */
-static bool is_traceparent(struct slice value)
-{
-    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (value.length != sizeof(form) - 1)
-        return false;
-    for (size_t i = 0; i < value.length; i++) {
-        bool fits = form[i] == 'x' ? is_lower_hex(value.start[i]) : value.start[i] == form[i];
-        if (!fits)
-            return false;
-    }
-    return !is_all_zeros(value.start + 3, 32) && !is_all_zeros(value.start + 36, 16);
-}
-
 /* Printable ASCII that neither starts nor ends with a space. */
 static bool is_tracestate(struct slice value)
 {
@@ -173,14 +146,25 @@ static void add_number(struct request *request, const char *name, uint64_t value
     end_line(request);
 }
 
-static void add_trace(struct request *request, const struct event *event, bool pass_tracestate)
+static void add_traceparent(struct request *request, struct slice given, const struct span *span)
+{
+    if (span == NULL) {
+        add_header(request, "traceparent", given);
+        return;
+    }
+    text_append_string(&request->lines, "traceparent: ");
+    span_append_traceparent(span, &request->lines);
+    end_line(request);
+}
+
+static void add_trace(struct request *request, const struct event *event, const struct request_options *options)
 {
     struct slice traceparent = event_header(event, "traceparent");
-    if (!is_traceparent(traceparent))
-        return; /* without it a tracestate means nothing */
-    add_header(request, "traceparent", traceparent);
+    bool is_given = span_is_traceparent(traceparent);
+    if (is_given || options->span != NULL)
+        add_traceparent(request, traceparent, options->span);
     struct slice tracestate = event_header(event, "tracestate");
-    if (pass_tracestate && is_tracestate(tracestate))
+    if (is_given && options->pass_tracestate && is_tracestate(tracestate)) /* without a traceparent of its own it means nothing */
         add_header(request, "tracestate", tracestate);
 }
 
@@ -224,7 +208,7 @@ void request_compose(struct request *request, const struct event *event, const s
         add_number(request, "jobhook-replay", attempt->epoch);
     if (options->test)
         add_header(request, "jobhook-test", SLICE("1"));
-    add_trace(request, event, options->pass_tracestate);
+    add_trace(request, event, options);
     text_append_string(&request->lines, "Expect:"); /* with nothing behind it libcurl sends none, however large the body */
     end_line(request);
     point_to_lines(request);

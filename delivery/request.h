@@ -7,6 +7,7 @@
 #include "delivery/attempt.h"
 #include "delivery/event.h"
 #include "delivery/signature.h"
+#include "delivery/span.h"
 
 enum { REQUEST_HEADERS_MAX = 12, REQUEST_ID_MAX = 64 };
 
@@ -15,6 +16,7 @@ struct request {
     struct text lines; /* storage of the headers */
     const char *headers[REQUEST_HEADERS_MAX];
     size_t header_count;
+    struct span span; /* of the attempt; its maker's */
 };
 
 struct request_options {
@@ -22,6 +24,7 @@ struct request_options {
     int64_t now_s; /* unix time of this attempt */
     bool test;     /* a test event: jobhook-test: 1 */
     bool pass_tracestate;
+    const struct span *span;     /* what the receiver continues; NULL: the event's own traceparent, if it has one */
     struct signature *signature; /* NULL: not signed */
     struct slice scope;          /* whose secret signs: signature_scope_of the URL */
 };

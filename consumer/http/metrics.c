@@ -6,6 +6,7 @@
 #include "consumer/http/process.h"
 #include "consumer/intake_stats.h"
 #include "consumer/reload.h"
+#include "consumer/spans.h"
 #include "dedupe/redis.h"
 #include "delivery/lanes.h"
 #include "delivery/names.h"
@@ -274,6 +275,17 @@ static void write_holds(const struct service_status *status, struct text *text)
     text_printf(text, METRICS_PREFIX "hold_file_rules{action=\"dead\"} %" PRId64 "\n", gauge_read(&status->dead_rules));
 }
 
+static void write_spans(const struct spans_stats *spans, struct text *text)
+{
+    if (spans == NULL)
+        return;
+    metrics_write_head(text, "spans_sent_total", "counter", "Spans of attempts that the collector took.");
+    text_printf(text, METRICS_PREFIX "spans_sent_total %" PRIu64 "\n", counter_read(&spans->sent));
+    metrics_write_head(text, "spans_dropped_total", "counter",
+                       "Spans of attempts that were dropped: the buffer was full, or the collector did not take them.");
+    text_printf(text, METRICS_PREFIX "spans_dropped_total %" PRIu64 "\n", counter_read(&spans->dropped));
+}
+
 /* The certificates are the lanes' business, the other files the service's. */
 static void write_reload(const struct service_status *status, struct text *text)
 {
@@ -315,6 +327,7 @@ void metrics_write(const struct service_status *status, int64_t now_ms, struct t
     write_oldest(status, now_ms, text);
     metrics_write_lag(status, text);
     metrics_write_job_status(status, text);
+    write_spans(status->spans, text);
     write_reload(status, text);
     write_holds(status, text);
     write_certificates(status->certificates, text);

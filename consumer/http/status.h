@@ -20,6 +20,7 @@ struct lanes_stats;
 struct names_stats;
 struct redis_stats;
 struct reload_stats;
+struct spans_stats;
 struct troubles;
 
 struct worker_status {
@@ -43,6 +44,7 @@ struct service_status {
     const struct reload_stats *reload;
     const struct certificates_stats *certificates;
     const struct job_status_stats *job_status; /* NULL: it is off */
+    const struct spans_stats *spans;           /* NULL: attempts are not traced */
     struct gauge hold_rules, dead_rules;       /* of JOBHOOK_HOLD_FILE */
     uint64_t stall_ms;                         /* a loop that has not turned for that long is stuck. 0: STATUS_STALL_MS */
 };

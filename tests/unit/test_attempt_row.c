@@ -15,7 +15,7 @@ static void write_record(struct text *text, const char *snippet, size_t length)
     };
     outcome.snippet = snippet;
     outcome.snippet_bytes = (uint32_t)length;
-    struct attempted attempted = { &event, &attempt, &url, &outcome };
+    struct attempted attempted = { &event, &attempt, &url, &outcome, NULL };
     attempt_record_append(text, &(struct attempt_record){ &attempted, "host/1/0", 1772366400250 });
 }
 

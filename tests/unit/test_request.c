@@ -177,6 +177,28 @@ Test(request, passes_a_traceparent_on_and_a_tracestate_only_when_asked)
     expect_lines(headers, 2, &first_attempt, &plain_options, without, COUNT_OF(without));
 }
 
+Test(request, names_the_span_of_the_attempt_as_the_parent)
+{
+    static const struct event_header headers[] = { { SLICE("traceparent"), SLICE(TRACEPARENT), true }, { SLICE("tracestate"), SLICE("a=b"), true } };
+    static const uint8_t id[SPAN_ID_BYTES] = { 0xab, 1 };
+    const struct span_root root = { SLICE("t-1"), 1 };
+    struct span span;
+    struct request_options options = plain_options;
+    options.pass_tracestate = true;
+    options.span = &span;
+    span_begin(&span, SLICE(TRACEPARENT), &root, id);
+    for (size_t count = 0; count <= 2; count += 2) {
+        struct event *event = event_with(simple, headers, count);
+        struct request request;
+        request_init(&request);
+        request_compose(&request, event, &first_attempt, &options);
+        cr_expect_str_eq(request.headers[5], "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-ab01000000000000-01");
+        cr_expect_str_eq(request.headers[6], count == 2 ? "tracestate: a=b" : "Expect:");
+        request_finish(&request);
+        event_destroy(event);
+    }
+}
+
 Test(request, takes_the_last_traceparent)
 {
     static const struct event_header headers[] = { { SLICE("traceparent"), SLICE("nonsense"), true },

@@ -128,11 +128,36 @@ Test(settings, defaults_are_those_of_the_readme)
     cr_expect_eq(settings.log_level, LOG_INFO);
     cr_expect_eq(settings.log_format, LOG_JSON);
     cr_expect_not(settings.no_color);
-    const char *const unset[] = { settings.hold_file,   settings.attempts_topic, settings.proxy,
-                                  settings.client_cert, settings.client_key,     settings.ca_file };
+    const char *const unset[] = { settings.hold_file,  settings.attempts_topic, settings.proxy,         settings.client_cert,
+                                  settings.client_key, settings.ca_file,        settings.otlp_endpoint, settings.otlp_ca_file };
     cr_expect_eq(settings.api_tokens.count, 0);
     for (size_t i = 0; i < COUNT_OF(unset); i++)
         cr_expect_null(unset[i], "%zu", i);
+}
+
+Test(settings, a_collector_of_traces_is_a_plain_base_url)
+{
+    static const struct {
+        const char *value, *mistake;
+    } cases[] = {
+        { "collector:4318", "must be http://host:port or https://…, without a slash at its end" },
+        { "http://collector:4318/", "must be http://host:port or https://…, without a slash at its end" },
+        { "https://key@collector", "must not hold a login: JOBHOOK_OTLP_HEADERS is for that" },
+        { "https://collector?a=b", "must not hold a query or a fragment" },
+        { "http://collector:4318/v1/traces", "must not end with /v1/traces: that is added" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        cr_expect_not(READ(entry("JOBHOOK_OTLP_ENDPOINT=%s", cases[i].value)));
+        expect_mistake(entry("JOBHOOK_OTLP_ENDPOINT=\"%s\": %s", cases[i].value, cases[i].mistake));
+    }
+    cr_assert(READ("JOBHOOK_OTLP_ENDPOINT=https://traces.example.com/otlp", "JOBHOOK_OTLP_HEADERS=x-key=secret"));
+    cr_assert_str_eq(settings.otlp_endpoint, "https://traces.example.com/otlp");
+    cr_assert_eq(settings.otlp_headers.count, 1);
+    settings_finish(&settings);
+    cr_expect_not(READ("JOBHOOK_OTLP_HEADERS=x-key=secret"));
+    expect_mistake("JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set");
+    cr_expect_not(READ("JOBHOOK_OTLP_ENDPOINT=http://collector:4318", "JOBHOOK_OTLP_CA_FILE=/etc/hostname"));
+    expect_mistake("JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none");
 }
 
 Test(settings, rows_have_names_and_meanings_and_no_name_twice)

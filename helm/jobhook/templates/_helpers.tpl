@@ -185,10 +185,30 @@ priorityClassName: {{ . }}
 {{- define "jobhook.existingDigest" -}}
 {{- $all := "" -}}
 {{- range $name := keys .Values.existingSecrets | sortAlpha -}}
-{{- if not (has $name (list "JOBHOOK_SIGNING_KEYS" "JOBHOOK_API_TOKENS")) -}}
+{{- if not (has $name (list "JOBHOOK_SIGNING_KEYS" "JOBHOOK_API_TOKENS" "JOBHOOK_OTLP_HEADERS")) -}}
 {{- $from := get $.Values.existingSecrets $name -}}
 {{- $found := lookup "v1" "Secret" $.Release.Namespace $from.name -}}
 {{- $all = printf "%s/%s=%s/%s:%s" $all $name $from.name $from.key (dig "data" $from.key "" ($found | default dict)) -}}
+{{- end -}}
+{{- end -}}
+{{- $all | sha256sum -}}
+{{- end -}}
+
+{{/* The content of the files that jobhook reads only at its start: those that none of the settings names whose files are read again. What lies in a
+ConfigMap or a Secret of somebody else's counts where a cluster is asked. */}}
+{{- define "jobhook.filesDigest" -}}
+{{- $again := list -}}
+{{- range list "JOBHOOK_HOLD_FILE" "JOBHOOK_CA_FILE" "JOBHOOK_CLIENT_CERT" "JOBHOOK_CLIENT_KEY" "JOBHOOK_OTLP_CA_FILE" -}}
+{{- $again = append $again (trimPrefix "/etc/jobhook/files/" (toString (get $.Values.settings .))) -}}
+{{- end -}}
+{{- $all := "" -}}
+{{- range $name := keys .Values.files | sortAlpha -}}
+{{- if not (has $name $again) -}}
+{{- $file := get $.Values.files $name -}}
+{{- $from := $file.configMap | default $file.secret | default dict -}}
+{{- $found := dict -}}
+{{- if $from.name -}}{{- $found = lookup "v1" (hasKey $file "configMap" | ternary "ConfigMap" "Secret") $.Release.Namespace $from.name | default dict -}}{{- end -}}
+{{- $all = printf "%s/%s:%s%s" $all $name (toJson $file) (dig "data" ($from.key | default "") "" $found) -}}
 {{- end -}}
 {{- end -}}
 {{- $all | sha256sum -}}

@@ -25,7 +25,7 @@
 {{- fail (printf "kafkaProperties.%s is a secret: give %s under secrets or existingSecrets" $name $variable) -}}
 {{- end -}}
 {{- end -}}
-{{- range list "JOBHOOK_SIGNING_KEYS" "JOBHOOK_API_TOKENS" -}}
+{{- range list "JOBHOOK_SIGNING_KEYS" "JOBHOOK_API_TOKENS" "JOBHOOK_OTLP_HEADERS" -}}
 {{- if hasKey $v.settings . -}}
 {{- fail (printf "settings.%s is a secret: give it under secrets or existingSecrets" .) -}}
 {{- end -}}
@@ -38,6 +38,7 @@
 {{- include "jobhook.validateFiles" . -}}
 {{- include "jobhook.validateCopies" . -}}
 {{- include "jobhook.validateGrace" . -}}
+{{- include "jobhook.validateCollector" . -}}
 {{- include "jobhook.validateCluster" . -}}
 {{- end -}}
 
@@ -73,6 +74,20 @@
 {{- if not (kindIs "invalid" .Values.terminationGracePeriodSeconds) -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (int $needed) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %d, but must be more than %d: preStopSeconds + JOBHOOK_DRAIN_TIMEOUT + 10 s, or attempts in flight are cut off" (int .Values.terminationGracePeriodSeconds) (int $needed)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "jobhook.validateCollector" -}}
+{{- $endpoint := toString (.Values.settings.JOBHOOK_OTLP_ENDPOINT | default "") -}}
+{{- $n := .Values.networkPolicy -}}
+{{- $outside := and $n.internet (hasPrefix "https:" $endpoint) -}}
+{{- if and $endpoint $n.enabled (not $n.extraEgress) (not $outside) -}}
+{{- $port := regexFind ":[0-9]+" (trimPrefix "https:" (trimPrefix "http:" $endpoint)) | trimPrefix ":" | default (hasPrefix "https:" $endpoint | ternary "443" "80") -}}
+{{- $open := list -}}
+{{- range $n.otlp.ports -}}{{- $open = append $open (toString .) -}}{{- end -}}
+{{- if not (has $port $open) -}}
+{{- fail (printf "settings.JOBHOOK_OTLP_ENDPOINT is %s, but networkPolicy.otlp.ports lacks %s: spans would never arrive" $endpoint $port) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

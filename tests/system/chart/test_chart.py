@@ -142,7 +142,7 @@ def test_refused(name):
 
 def test_every_setting_of_the_program_passes():
     names = re.findall(r'ROW\(\s*"(\w+)"', text("consumer/settings_table.c"))
-    secret = {"JOBHOOK_SIGNING_KEYS", "JOBHOOK_API_TOKENS"}
+    secret = {"JOBHOOK_SIGNING_KEYS", "JOBHOOK_API_TOKENS", "JOBHOOK_OTLP_HEADERS"}
     values = {"settings": {name: "1s" if "TIMEOUT" in name else "x:1" for name in names if name not in secret}, "secrets": {name: "x" for name in secret},
               "networkPolicy": {"enabled": False}}
     data = tools.objects(tools.render(values))[("ConfigMap", "jobhook")]["data"]
@@ -168,7 +168,18 @@ def test_pods_roll_when_what_is_read_at_the_start_changes():
     assert rolls(base, matrix.merged(base, {"kafkaProperties": {"sasl.username": "other"}}))
     assert rolls(base, matrix.merged(base, {"secrets": {"KAFKA_SASL_PASSWORD": "other"}}))
     assert not rolls(base, matrix.merged(base, {"secrets": {"JOBHOOK_SIGNING_KEYS": "whsec_Yg=="}})), "these are read again while it runs"
+    assert not rolls(base, matrix.merged(base, {"secrets": {"JOBHOOK_OTLP_HEADERS": "a=b"}}))
     assert not rolls(base, matrix.merged(base, {"replicas": 7}))
+
+
+def test_pods_roll_when_a_file_changes_that_is_not_read_again():
+    """Which settings' files are read again: the README's "Files that are read again"."""
+    folder = "/etc/jobhook/files/"
+    base = least(settings={"JOBHOOK_CA_FILE": folder + "again.pem", "JOBHOOK_REDIS_CA_FILE": folder + "once.pem"},
+                 files={"again.pem": {"content": "a"}, "once.pem": {"content": "a"}, "kafka.pem": {"secret": {"name": "kafka", "key": "ca"}}})
+    assert not rolls(base, matrix.merged(base, {"files": {"again.pem": {"content": "b"}}}))
+    assert rolls(base, matrix.merged(base, {"files": {"once.pem": {"content": "b"}}}))
+    assert rolls(base, matrix.merged(base, {"files": {"kafka.pem": {"secret": {"key": "other"}}}}))
 
 
 @pytest.mark.parametrize("drain, pre_stop, seconds", [("25s", 0, 40), ("1500ms", 0, 17), ("2m", 0, 135), ("1h", 5, 3620), ("0s", 0, 15)])

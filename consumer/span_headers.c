@@ -1,0 +1,108 @@
+#include "consumer/span_headers.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* RFC 9110 §5.6.2. */
+static bool is_token_byte(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static struct slice trim(struct slice s)
+{
+    while (s.length > 0 && (s.start[0] == ' ' || s.start[0] == '\t' || s.start[0] == '\r'))
+        s = (struct slice){ s.start + 1, s.length - 1 };
+    while (s.length > 0 && strchr(" \t\r", s.start[s.length - 1]) != NULL)
+        s.length--;
+    return s;
+}
+
+static struct slice next_item(struct slice *rest)
+{
+    struct slice item = { rest->start, 0 };
+    while (item.length < rest->length && item.start[item.length] != ',' && item.start[item.length] != '\n')
+        item.length++;
+    size_t used = item.length < rest->length ? item.length + 1 : item.length;
+    *rest = (struct slice){ rest->start + used, rest->length - used };
+    return trim(item);
+}
+
+static int hex_value(char c)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *at = c == '\0' ? NULL : strchr(digits, c);
+    return at == NULL ? -1 : (int)(at - digits) - (at - digits > 15 ? 6 : 0);
+}
+
+/* What stands at `at`, decoded; -1: nothing that may stand in a header. */
+static int byte_at(struct slice value, size_t *at)
+{
+    int byte = (unsigned char)value.start[*at], high, low;
+    if (byte == '%' && *at + 2 < value.length && (high = hex_value(value.start[*at + 1])) >= 0 && (low = hex_value(value.start[*at + 2])) >= 0) {
+        byte = high << 4 | low;
+        *at += 2;
+    }
+    *at += 1;
+    return byte < ' ' || byte > '~' ? -1 : byte;
+}
+
+static const char *append_value(char *line, size_t length, struct slice value)
+{
+    for (size_t at = 0; at < value.length;) {
+        int byte = byte_at(value, &at);
+        if (byte < 0)
+            return "a value may hold printable ASCII only";
+        if (length == SPAN_HEADER_BYTES_MAX)
+            return "is longer than 2048 bytes";
+        line[length++] = (char)byte;
+    }
+    line[length] = '\0';
+    return NULL;
+}
+
+static const char *take(struct slice item, struct span_headers *headers)
+{
+    const char *equals = memchr(item.start, '=', item.length);
+    struct slice name = { item.start, equals == NULL ? 0 : (size_t)(equals - item.start) };
+    if (equals == NULL)
+        return "must be name=value";
+    struct slice value = trim((struct slice){ equals + 1, item.length - name.length - 1 });
+    name = trim(name);
+    for (size_t i = 0; i < name.length; i++)
+        if (!is_token_byte(name.start[i]))
+            return "its name holds a character that no header's name may hold";
+    if (name.length == 0 || value.length == 0)
+        return "must have a name and a value";
+    if (headers->count == SPAN_HEADERS_MAX)
+        return "there may be at most 8 headers";
+    if (name.length + 2 > SPAN_HEADER_BYTES_MAX)
+        return "is longer than 2048 bytes";
+    char *line = headers->lines[headers->count++];
+    memcpy(line, name.start, name.length);
+    memcpy(line + name.length, ": ", 2);
+    return append_value(line, name.length + 2, value);
+}
+
+bool span_headers_parse(struct slice text, struct span_headers *headers, struct text *problem)
+{
+    size_t number = 0;
+    *headers = (struct span_headers){ 0 };
+    while (text.length > 0) {
+        struct slice item = next_item(&text);
+        number++;
+        const char *why = item.length == 0 ? NULL : take(item, headers);
+        if (why != NULL) {
+            text_printf(problem, "header %zu: %s", number, why);
+            span_headers_wipe(headers);
+            return false;
+        }
+    }
+    return true;
+}
+
+void span_headers_wipe(struct span_headers *headers)
+{
+    explicit_bzero(headers, sizeof(*headers));
+}
