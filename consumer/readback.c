@@ -114,10 +114,12 @@ static void take(struct readback *readback, const rd_kafka_message_t *message)
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* no such offset in the log */
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: /* of a topic that is known */
         end(readback, reading, READBACK_GONE, NULL);
+        break;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: /* brokers say so for a moment, too, while they start or a topic is made anew: no word on the record */
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        end(readback, reading, READBACK_AWAY, NULL);
         break;
     default:
         break;

@@ -22,7 +22,7 @@ enum {
 };
 
 enum readback_result {
-    READBACK_AWAY,  /* Kafka did not answer in time */
+    READBACK_AWAY,  /* Kafka did not answer in time, or does not know the topic (just now) */
     READBACK_GONE,  /* there is no such record, or no longer */
     READBACK_FOUND, /* what lies there now, whatever it is */
 };

@@ -121,6 +121,20 @@ static bool open_export(struct run *run)
     return run->export_file != NULL && fputs(run->line.start, run->export_file) >= 0;
 }
 
+/* Not by a hard link, which not every file system has: the name is taken first, so that what is replaced is our own. */
+static bool name_export(const struct run *run)
+{
+    int taken = open(run->export_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (taken < 0)
+        return complain(run->export_path, errno == EEXIST ? "was made by somebody else meanwhile: name another file" : strerror(errno));
+    close(taken);
+    if (rename(run->fresh_path, run->export_path) == 0)
+        return true;
+    int error = errno;
+    unlink(run->export_path);
+    return complain(run->export_path, strerror(error));
+}
+
 /* Only a whole one gets its name. */
 static bool close_export(struct run *run, bool fine)
 {
@@ -128,10 +142,10 @@ static bool close_export(struct run *run, bool fine)
         return fine;
     fine = fflush(run->export_file) == 0 && fsync(fileno(run->export_file)) == 0 && fine;
     fine = fclose(run->export_file) == 0 && fine;
-    if (fine && link(run->fresh_path, run->export_path) != 0)
-        fine = complain(run->export_path, strerror(errno));
-    unlink(run->fresh_path);
-    if (fine)
+    fine = fine && name_export(run);
+    if (!fine)
+        unlink(run->fresh_path);
+    else
         fprintf(stderr, "%llu letters exported to %s\n", (unsigned long long)run->count, run->export_path);
     return fine;
 }

@@ -6,6 +6,7 @@
 #include "consumer/commands/commands.h"
 #include "consumer/commands/neighbours.h"
 #include "consumer/commands/shown.h"
+#include "consumer/commands/task_arguments.h"
 #include "consumer/commands/topics_admin.h"
 #include "consumer/commands/trace.h"
 #include "dedupe/scripts.h"
@@ -103,25 +104,36 @@ static bool look_at_topics(struct run *run)
     return fine;
 }
 
-/* The input topic's copy is where Redis says; the others lie behind it in time. */
-static enum trace_result find_copies(struct run *run)
+static enum trace_result search(struct run *run, bool input)
 {
     const char *topics[TRACE_TOPICS_MAX];
     size_t count = 0;
-    if (!look_at_topics(run))
-        return TRACE_FAILED;
+    for (size_t i = input ? 0 : 1; i < run->plan.count && count < TRACE_TOPICS_MAX; i++)
+        if (run->found[i].exists)
+            topics[count++] = run->plan.topics[i].name;
+    return trace_copies(&run->trace, topics, count, note_copy, run);
+}
+
+/* The input topic's copy is where Redis says; the others lie behind it in time. */
+static enum trace_result find_copies(struct run *run)
+{
     enum trace_result result = trace_event(&run->trace, &run->event);
     if (result == TRACE_FAILED)
         return result;
     if (run->event != NULL) {
-        run->trace.from_ms = run->event->timestamp_ms > 0 ? run->event->timestamp_ms : 0;
+        run->trace.from_ms = trace_beginning_ms(run->event->timestamp_ms, clock_wall_ms());
         run->copies[run->copy_count++] =
             (struct copy){ run->plan.topics[0].name, run->known.record.partition, run->known.record.offset, run->event->timestamp_ms };
     }
-    for (size_t i = 1; i < run->plan.count && count < TRACE_TOPICS_MAX; i++)
-        if (run->found[i].exists)
-            topics[count++] = run->plan.topics[i].name;
-    return trace_copies(&run->trace, topics, count, note_copy, run);
+    return search(run, false);
+}
+
+/* Nothing but the key tells the task's records then, and an input record need not have one: it is never known that these are all. */
+static enum trace_result find_copies_by_key(struct run *run)
+{
+    static const struct record nowhere = { .partition = -1, .offset = -1 };
+    run->trace.record = &nowhere;
+    return search(run, true) == TRACE_FAILED ? TRACE_FAILED : TRACE_PARTIAL;
 }
 
 /* ---- erasing ---- */
@@ -205,7 +217,10 @@ static void write_people(struct run *run)
     text_append_string(&run->text, run->copy_count == 0 ? "\nNo copies were found in Kafka.\n" : "\nCopies that remain:\n");
     for (size_t i = 0; i < run->copy_count; i++)
         write_copy(run, &run->copies[i]);
-    if (run->result == TRACE_PARTIAL)
+    if (run->known.result == LOOKUP_UNREADABLE && run->result == TRACE_PARTIAL)
+        text_append_string(&run->text,
+                           "There may be more: what Redis had could not be read, so only records with the task as their key were found.\n");
+    else if (run->result == TRACE_PARTIAL)
         text_printf(&run->text, "There may be more: not all of the topics was read within %d s.\n", PATIENCE_MS / 1000);
 }
 
@@ -229,8 +244,8 @@ static int forget(struct run *run)
     if (!neighbours_look_up(run->neighbours, &run->task_id, 1, &run->known))
         return complain("Redis does not answer", "see JOBHOOK_REDIS_URL, or jobhook doctor");
     run->trace = (struct trace){ .settings = &run->settings, .task_id = run->task_id, .record = &run->known.record, .patience_ms = PATIENCE_MS };
-    if (run->known.result == LOOKUP_FOUND)
-        run->result = find_copies(run);
+    if (run->known.result != LOOKUP_NOTHING)
+        run->result = !look_at_topics(run) ? TRACE_FAILED : run->known.result == LOOKUP_FOUND ? find_copies(run) : find_copies_by_key(run);
     if (!run->dry_run && run->known.result != LOOKUP_NOTHING && !erase(run))
         return complain("Redis did not answer", "whether it erased the task is not known, try again");
     int code = show(run);
@@ -241,29 +256,12 @@ static int forget(struct run *run)
     return code;
 }
 
-static bool read_arguments(struct run *run, int argc, char **argv)
-{
-    bool only_names = false;
-    for (int i = 1; i < argc; i++) {
-        if (!only_names && strcmp(argv[i], "--") == 0)
-            only_names = true;
-        else if (!only_names && strcmp(argv[i], "--json") == 0)
-            run->json = true;
-        else if (!only_names && strcmp(argv[i], "--dry-run") == 0)
-            run->dry_run = true;
-        else if (run->task_id.length > 0 || argv[i][0] == '\0' || (!only_names && argv[i][0] == '-') || strlen(argv[i]) > EVENT_TASK_ID_MAX)
-            return false;
-        else
-            run->task_id = slice_of(argv[i]);
-    }
-    return run->task_id.length > 0;
-}
-
 int command_forget(int argc, char **argv)
 {
     struct run *run = memory_create(sizeof *run);
+    const struct task_flag flags[] = { { "--json", &run->json }, { "--dry-run", &run->dry_run }, { 0 } };
     int code = COMMAND_USAGE;
-    if (!read_arguments(run, argc, argv))
+    if (!task_arguments_read(argc, argv, flags, &run->task_id))
         fputs(command_forget_help, stderr);
     else
         code = command_settings_quietly(&run->settings) ? forget(run) : COMMAND_FAILED;

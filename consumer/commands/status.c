@@ -7,6 +7,7 @@
 #include "consumer/commands/commands.h"
 #include "consumer/commands/neighbours.h"
 #include "consumer/commands/shown.h"
+#include "consumer/commands/task_arguments.h"
 #include "consumer/commands/trace.h"
 #include "delivery/guard.h"
 #include "delivery/report.h"
@@ -109,8 +110,8 @@ static void find_all(struct run *run)
     run->standing = standing_of(&run->known.record);
     run->trace = (struct trace){ .settings = &run->settings, .task_id = run->task_id, .record = &run->known.record, .patience_ms = PATIENCE_MS };
     run->event_result = trace_event(&run->trace, &run->event);
-    if (run->event != NULL && run->event->timestamp_ms > 0)
-        run->trace.from_ms = run->event->timestamp_ms;
+    if (run->event != NULL)
+        run->trace.from_ms = trace_beginning_ms(run->event->timestamp_ms, clock_wall_ms());
     if (run->event_result != TRACE_FAILED)
         find_copies(run);
 }
@@ -333,27 +334,12 @@ static int look(struct run *run)
     return show(run);
 }
 
-static bool read_arguments(struct run *run, int argc, char **argv)
-{
-    bool only_names = false;
-    for (int i = 1; i < argc; i++) {
-        if (!only_names && strcmp(argv[i], "--") == 0)
-            only_names = true;
-        else if (!only_names && strcmp(argv[i], "--json") == 0)
-            run->json = true;
-        else if (run->task_id.length > 0 || argv[i][0] == '\0' || (!only_names && argv[i][0] == '-') || strlen(argv[i]) > EVENT_TASK_ID_MAX)
-            return false;
-        else
-            run->task_id = slice_of(argv[i]);
-    }
-    return run->task_id.length > 0;
-}
-
 int command_status(int argc, char **argv)
 {
     struct run *run = memory_create(sizeof *run);
+    const struct task_flag flags[] = { { "--json", &run->json }, { 0 } };
     int code = COMMAND_USAGE;
-    if (!read_arguments(run, argc, argv))
+    if (!task_arguments_read(argc, argv, flags, &run->task_id))
         fputs(command_status_help, stderr);
     else
         code = command_settings_quietly(&run->settings) ? look(run) : COMMAND_FAILED;

@@ -61,6 +61,11 @@ enum trace_result trace_event(struct trace *trace, struct event **event)
 
 /* ---- copies ---- */
 
+int64_t trace_beginning_ms(int64_t event_ms, int64_t now_ms)
+{
+    return event_ms <= TRACE_CLOCKS_MS || event_ms > now_ms + TRACE_CLOCKS_MS ? 0 : event_ms - TRACE_CLOCKS_MS;
+}
+
 struct searched {
     struct slice task_id;
     char origin[PLACE_BYTES]; /* as the header jobhook-origin has it */

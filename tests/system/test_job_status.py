@@ -138,6 +138,19 @@ def test_a_topic_made_anew_answers_gone_and_never_with_what_lies_there_now(make_
         assert "secret" not in json.dumps(answer) and "result" not in answer
 
 
+def test_a_topic_that_brokers_do_not_know_is_no_word_on_the_task(make_rig):
+    rig = make_rig(partitions=1)
+    _, api = start(rig)
+    rig.publish(event("t"))  # nobody polls it before: nothing is kept of it
+    rig.wait_no_lag()
+    admin = rig.kafka.admin()
+    admin.delete_topics([rig.topic])[rig.topic].result(30)
+    wait_for(lambda: rig.topic not in rig.kafka.topic_names(), 30, "the topic is gone")
+    for _ in range(3):
+        status, headers, body = api.ask("/job-status/t")
+        assert (status, json.loads(body)["error"], headers["Retry-After"]) == (503, "unavailable", "5")
+
+
 def test_without_redis_or_kafka_it_says_so_and_without_tokens_nothing_listens(make_rig):
     rig = make_rig(partitions=1)
     hook, api = start(rig)

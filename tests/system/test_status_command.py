@@ -67,6 +67,33 @@ def test_forgetting_erases_what_redis_has_and_lists_what_remains(make_rig):
     assert hook.command("forget")[0] == 2
 
 
+def test_what_redis_holds_and_nobody_can_read_is_erased_and_its_copies_looked_for_by_key(rig):
+    hook = rig.jobhook().start()
+    rig.publish(event("t", "http://localhost/"), event("other", "http://localhost/"))
+    known(hook, "t", "dead")
+    rig.wait_dead(2)
+    (key,) = [k for k in rig.redis.client().keys() if k.endswith(b":t")]
+    rig.redis.client().set(key, b"\xff" * 40)
+    code, output, _ = hook.command("forget", "t", "--dry-run")
+    assert code == 0 and "Copies that remain" in output and f"  {rig.dlq}/" in output and f"  {rig.topic}/" in output and "There may be more" in output
+    code, output, _ = hook.command("forget", "t", "--json")
+    answer = json.loads(output)
+    assert (code, answer["redis"], answer["complete"]) == (0, "erased", False)
+    assert sorted(copy["topic"] for copy in answer["copies"]) == [rig.topic, rig.dlq]
+    assert rig.redis.client().get(key) is None
+
+
+def test_attempts_are_found_whatever_clock_stamped_the_event(rig):
+    topic, now = rig.topic + ".attempts", int(time.time() * 1000)
+    rig.kafka.create_topics([topic], rig.partitions)
+    hook = rig.jobhook(JOBHOOK_ATTEMPTS_TOPIC=topic).start()
+    ahead = {"soon": 30_000, "much later": 3_000_000, "past": -3_600_000}
+    rig.publish(*[event(task, rig.receiver.url("ok"), timestamp=now + ms) for task, ms in ahead.items()])
+    for task in ahead:
+        known(hook, task, "delivered")
+        wait_for(lambda: json.loads(status(hook, task, "--json")[1])["attempts"], 20, f"the attempt of {task}", 0.2)
+
+
 def test_what_is_away_is_said(rig):
     hook = rig.jobhook().start()
     rig.publish(event("t"))
