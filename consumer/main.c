@@ -25,7 +25,7 @@ static const struct command commands[] = {
       .run = command_doctor,
       .takes_arguments = true },
     { .name = "size", .summary = "say what a rate of events needs", .help = command_size_help, .run = command_size, .takes_arguments = true },
-    { .name = "topics", .summary = "create the topics that jobhook needs", .run = command_topics, .takes_arguments = true },
+    { .name = "topics", .summary = "create the topics that jobhook needs, say which rights in Kafka it needs", .run = command_topics, .takes_arguments = true },
     { .name = "dlq", .summary = "list, show, replay and purge dead letters", .run = command_dlq, .takes_arguments = true },
     { .name = "resend",
       .summary = "deliver events again, whatever became of them",

@@ -9,6 +9,7 @@ _jobhook_words() { # _jobhook_words COMMAND [SUBCOMMAND]: what may follow
 _jobhook_values() { # _jobhook_values OPTION: the values it takes, where they are few
     case $1 in
         --reason) echo exhausted final_status endpoint_down expired invalid_event invalid_headers task_id_conflict blocked_url too_large crashed held unreadable ;;
+        --role) echo run create operate ;;
         --state) echo delivered scheduled dead ;;
         --type) echo find_email find_phone find_email_bulk find_phone_bulk people_intelligence company_intelligence research_agent qa_agent ;;
         --since | --until | --before) echo 1h 6h 24h 7d ;;
@@ -24,7 +25,7 @@ _jobhook() {
     done
     case $before in
         --export | --import | --checkpoint | --key-file | --body) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-        --reason | --state | --type | --since | --until | --before)
+        --reason | --role | --state | --type | --since | --until | --before)
             mapfile -t COMPREPLY < <(compgen -W "$(_jobhook_values "$before")" -- "$current")
             return
             ;;

@@ -138,6 +138,7 @@ static void look_at_topics(struct look *look)
     if (admin == NULL || !topics_admin_look(admin, &look->plan, look->found, &brokers, &lines)) {
         findings_add(look->findings, FINDING_BROKEN, "topics", NULL, "cannot be looked at: %s", admin == NULL ? problem : lines.start);
     } else {
+        topics_admin_look_at_rights(admin, &look->plan, look->found);
         judge_topics(look);
         text_clear(&lines);
         topics_admin_left_over(admin, &look->plan, &lines);

@@ -59,10 +59,10 @@ static void look_at_retention(struct looking *looking)
 static void look_at_cleanup(struct looking *looking)
 {
     const char *policy = looking->topic->found->shape.cleanup_policy;
-    bool is_input = looking->topic->wanted->role == TOPIC_INPUT;
+    bool loses_events = looking->topic->wanted->role != TOPIC_INPUT && looking->topic->wanted->role != TOPIC_ATTEMPTS;
     if (strstr(policy, "compact") == NULL)
         return;
-    TELL(looking, is_input ? FINDING_WARNING : FINDING_BROKEN, "set cleanup.policy to delete",
+    TELL(looking, loses_events ? FINDING_BROKEN : FINDING_WARNING, "set cleanup.policy to delete",
          "cleanup.policy is %s: of two records with one key only the younger survives", policy);
 }
 
@@ -80,9 +80,33 @@ static void look_at_size(struct looking *looking)
                  largest, event);
         return;
     }
+    if (looking->topic->wanted->role == TOPIC_ATTEMPTS) { /* records of their own, which hold no event */
+        if (largest < TOPICS_ATTEMPT_BYTES)
+            TELL(looking, FINDING_WARNING, "raise max.message.bytes to 1048576",
+                 "max.message.bytes is %" PRId64 ": some attempts may not be recorded", largest);
+        return;
+    }
     if (looking->topic->input->config_known && largest < input + TOPICS_EXTRA_BYTES)
         TELL(looking, FINDING_BROKEN, "raise max.message.bytes to the input topic's + 65536",
              "max.message.bytes is %" PRId64 ", the input topic's %" PRId64 ": with jobhook's headers the largest events do not fit", largest, input);
+}
+
+/* What `topics acls --role run` prints, and why it is needed. */
+static void look_at_rights(struct looking *looking)
+{
+    static const char cure[] = "allow this login what jobhook topics acls --role run prints";
+    enum topic_role role = looking->topic->wanted->role;
+    const struct topic_found *found = looking->topic->found;
+    bool reads = role == TOPIC_INPUT || role == TOPIC_RETRY, writes = role != TOPIC_INPUT;
+    if (!found->rights_known)
+        return;
+    if (reads && !found->may_read)
+        TELL(looking, FINDING_BROKEN, cure, "this login may not read it: its events would never be delivered");
+    if (writes && !found->may_write)
+        TELL(looking, role == TOPIC_ATTEMPTS ? FINDING_WARNING : FINDING_BROKEN, cure, "this login may not write it: %s",
+             role == TOPIC_ATTEMPTS ? "attempts would not be recorded"
+             : role == TOPIC_RETRY  ? "events that are to be retried would be held for ever"
+                                    : "events that cannot be delivered would be held for ever");
 }
 
 static void look_at_partitions(struct looking *looking)
@@ -102,6 +126,7 @@ void doctor_judge_topic(const struct settings *settings, const struct doctor_top
              "there is no such topic");
         return;
     }
+    look_at_rights(&looking);
     look_at_partitions(&looking);
     look_at_replicas(&looking);
     if (!topic->found->config_known) {

@@ -1,6 +1,7 @@
-/* jobhook topics create: makes the topics that are missing, and says in what the existing ones differ. Changes no existing topic. */
+/* jobhook topics: `create` makes the topics that are missing, and says in what the existing ones differ. Changes no existing topic. */
 #include "consumer/base/memory.h"
 #include "consumer/commands/commands.h"
+#include "consumer/commands/topics_acls.h"
 #include "consumer/commands/topics_admin.h"
 
 #include <getopt.h>
@@ -10,6 +11,15 @@
 #include <string.h>
 
 enum { PARTITIONS_MAX = 100000, REPLICATION_MAX = 32, LINES_BYTES_MAX = 1024 * 1024 };
+
+static const char commands_usage[] = "usage: jobhook topics COMMAND [options]\n"
+                                     "\n"
+                                     "  create  creates the topics that are missing, says in what the others differ\n"
+                                     "  acls    prints the rights in Kafka that jobhook needs\n"
+                                     "\n"
+                                     "jobhook topics COMMAND --help says more.\n"
+                                     "\n"
+                                     "example: jobhook topics create --replication 3\n";
 
 static const char usage[] = "usage: jobhook topics create [--partitions N] [--replication N] [--dry-run]\n"
                             "\n"
@@ -197,14 +207,11 @@ static int create(struct run *run)
     return fflush(stdout) == 0 ? code : COMMAND_FAILED;
 }
 
-int command_topics(int argc, char **argv)
+static int command_create(int argc, char **argv)
 {
-    const char *last = argc > 1 ? argv[argc - 1] : ""; /* of `topics --help` and of `topics create --help` */
-    if (strcmp(last, "--help") == 0 || strcmp(last, "-h") == 0)
-        return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? COMMAND_FAILED : COMMAND_FINE;
     struct run *run = memory_create(sizeof *run);
     int code = COMMAND_USAGE;
-    if (argc < 2 || strcmp(argv[1], "create") != 0 || !read_arguments(run, argc - 1, argv + 1))
+    if (!read_arguments(run, argc, argv))
         fputs(usage, stderr);
     else
         code = read_settings(run) ? create(run) : COMMAND_FAILED;
@@ -212,4 +219,19 @@ int command_topics(int argc, char **argv)
     settings_finish(&run->settings);
     free(run);
     return code;
+}
+
+int command_topics(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "", *last = argc > 1 ? argv[argc - 1] : "";
+    bool creates = strcmp(name, "create") == 0, rights = strcmp(name, "acls") == 0;
+    const char *help = creates ? usage : rights ? topics_acls_usage : commands_usage;
+    if (strcmp(last, "--help") == 0 || strcmp(last, "-h") == 0)
+        return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? COMMAND_FAILED : COMMAND_FINE;
+    if (creates)
+        return command_create(argc - 1, argv + 1);
+    if (rights)
+        return topics_acls(argc - 1, argv + 1);
+    fputs(commands_usage, stderr);
+    return COMMAND_USAGE;
 }

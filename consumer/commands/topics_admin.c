@@ -170,6 +170,61 @@ bool topics_admin_look(struct topics_admin *admin, const struct topics_plan *pla
     return true;
 }
 
+#if RD_KAFKA_VERSION >= 0x020300ff
+static void read_rights(const rd_kafka_TopicDescription_t *topic, struct topic_found *found)
+{
+    size_t count;
+    const rd_kafka_AclOperation_t *operations = rd_kafka_TopicDescription_authorized_operations(topic, &count);
+    found->rights_known = rd_kafka_TopicDescription_error(topic) == NULL && operations != NULL;
+    for (size_t i = 0; found->rights_known && i < count; i++) {
+        bool all = operations[i] == RD_KAFKA_ACL_OPERATION_ALL;
+        found->may_read = found->may_read || all || operations[i] == RD_KAFKA_ACL_OPERATION_READ;
+        found->may_write = found->may_write || all || operations[i] == RD_KAFKA_ACL_OPERATION_WRITE;
+    }
+}
+
+static void read_descriptions(const rd_kafka_event_t *event, const struct topics_plan *plan, struct topic_found *found)
+{
+    size_t count;
+    const rd_kafka_TopicDescription_t **topics = rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result((void *)event), &count);
+    for (size_t t = 0; t < count; t++)
+        for (size_t i = 0; i < plan->count; i++)
+            if (strcmp(rd_kafka_TopicDescription_name(topics[t]), plan->topics[i].name) == 0)
+                read_rights(topics[t], &found[i]);
+}
+
+void topics_admin_look_at_rights(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found)
+{
+    const char *names[TOPICS_MAX];
+    struct text problem;
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (found[i].exists)
+            names[count++] = plan->topics[i].name;
+    if (count == 0)
+        return;
+    rd_kafka_TopicCollection_t *asked = rd_kafka_TopicCollection_of_topic_names(names, count);
+    rd_kafka_AdminOptions_t *options = options_create(admin, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, LOOK_TIMEOUT_MS);
+    rd_kafka_error_t *error = rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+    assert(error == NULL);
+    rd_kafka_DescribeTopics(admin->handle, asked, options, admin->queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(asked);
+    text_init(&problem, TOPICS_PROBLEM_MAX - 1);
+    rd_kafka_event_t *event = wait_for(admin, RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT, LOOK_TIMEOUT_MS, &problem);
+    if (event != NULL) {
+        read_descriptions(event, plan, found);
+        rd_kafka_event_destroy(event);
+    }
+    text_finish(&problem); /* that nothing is known is all that it comes to */
+}
+#else
+void topics_admin_look_at_rights(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found)
+{
+    (void)admin, (void)plan, (void)found;
+}
+#endif
+
 void topics_admin_left_over(const struct topics_admin *admin, const struct topics_plan *plan, struct text *lines)
 {
     uint64_t delay_ms;

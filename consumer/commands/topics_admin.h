@@ -15,6 +15,9 @@ void topics_admin_destroy(struct topics_admin *admin); /* takes NULL */
 MUST_USE bool topics_admin_look(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found, int *brokers,
                                 struct text *problem);
 
+/* After topics_admin_look: fills in what this login may do with the topics. librdkafka asks for that from 2.3 on; before, nothing is known then. */
+void topics_admin_look_at_rights(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found);
+
 /* Asks the cluster to create what is not there, or with `dry_run` only whether it would. What it refuses gets a sentence in `found[i].problem`,
  * what it took gets `exists`, and has leaders by then unless the cluster takes unusually long. False when the request as a whole failed. */
 MUST_USE bool topics_admin_make(struct topics_admin *admin, const struct topics_plan *plan, struct topic_found *found, bool dry_run,

@@ -32,6 +32,8 @@ struct topic_shape {
 struct topic_found {
     bool exists;
     bool config_known; /* else only partitions and replication hold, and `problem` says why */
+    bool rights_known; /* the next two */
+    bool may_read, may_write;
     struct topic_shape shape;
     char problem[TOPICS_PROBLEM_MAX]; /* "" none */
 };

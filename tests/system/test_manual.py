@@ -20,7 +20,7 @@ def commands_in(text):
 
 
 COMMANDS = [[c] for c in commands_in(run("help").stdout)] if os.path.exists(harness.BINARY) else []
-COMMANDS += [["dlq", c] for c in commands_in(run("dlq", "--help").stdout)] if COMMANDS else []
+COMMANDS += [[group, c] for group in ("dlq", "topics") for c in commands_in(run(group, "--help").stdout)] if COMMANDS else []
 
 
 def options_of(command):
@@ -63,7 +63,7 @@ def complete(*words):
 def test_bash_completes_commands_options_and_values():
     assert complete("") == {c[0] for c in COMMANDS if len(c) == 1}
     assert complete("re") >= {"resend", "reindex"} and complete("dlq", "") >= {"list", "show", "replay", "purge"}
-    for command in (["dlq", "replay"], ["dlq", "list"], ["resend"], ["publish"], ["send"], ["reindex"], ["dlq", "purge"]):
+    for command in (["dlq", "replay"], ["dlq", "list"], ["resend"], ["publish"], ["send"], ["reindex"], ["dlq", "purge"], ["topics", "acls"]):
         assert complete(*command, "--") >= options_of(command), command
     assert complete("dlq", "list", "--reason", "inv") == {"invalid_event", "invalid_headers"}
     assert complete("resend", "--state", "") == {"delivered", "scheduled", "dead"}

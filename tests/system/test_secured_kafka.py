@@ -1,5 +1,8 @@
 """Kafka with TLS and logins: what works, and that what does not work is said with its cure, by the log and by doctor."""
 import json
+import os
+import shlex
+import subprocess
 
 import confluent_kafka
 import pytest
@@ -29,7 +32,7 @@ class Secured:
                 "listener.name.other.ssl.keystore.type": "PEM", "listener.name.other.ssl.keystore.location": other,
                 "listener.name.mtls.ssl.client.auth": "required",
                 "listener.name.scram.scram-sha-256.sasl.jaas.config": f"{module}.scram.ScramLoginModule required;",
-                "listener.name.plain.plain.sasl.jaas.config": f'{module}.plain.PlainLoginModule required user_bob="bob-secret" user_carol="carol-secret";',
+                "listener.name.plain.plain.sasl.jaas.config": f'{module}.plain.PlainLoginModule required user_bob="bob-secret" user_carol="carol-secret" user_run="run-secret" user_create="create-secret" user_operate="operate-secret";',
                 "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                 "super.users": "User:ANONYMOUS;User:alice;User:bob;User:CN=client"}
         self.kafka = harness.Kafka(folder, more=more, users={"alice": "alice-secret"})
@@ -114,3 +117,88 @@ def test_a_login_without_rights_is_told_which(rig, secured):
     wait_for(lambda: "the input topic does not exist, or this login may not see it" in hook.log(), 20, "the log says so")
     status, out, _ = hook.command("doctor")
     assert status == 1 and "there is no such topic" in out and "allow this login to describe, read and write it" in out, out
+
+
+def allow(secured, hook, role, principal):
+    """Exactly what `topics acls` asks for."""
+    code, output, errors = hook.command("topics", "acls", "--role", role, "--principal", principal, "--json")
+    assert code == 0, errors
+    (wanted,) = json.loads(output)["roles"]
+    assert (wanted["role"], wanted["principal"]) == (role, principal)
+    lines = [" ".join((acl["resource"], acl["name"], acl["pattern"], operation)) + "\n" for acl in wanted["acls"] for operation in acl["operations"]]
+    subprocess.run([os.path.join(harness.BUILD, "tests", "acls"), secured.kafka.brokers, principal], input="".join(lines), text=True, check=True, timeout=60)
+
+
+def login(secured, name):
+    return secured.settings("PLAIN", KAFKA_SASL_USERNAME=name, KAFKA_SASL_PASSWORD=name + "-secret")
+
+
+def test_the_rights_that_are_printed_are_enough_and_no_more_than_that(rig, secured):
+    """With an authorizer, and logins that have exactly these: topics are created, events delivered, retried, dead-lettered, noted, read back."""
+    token = "t" * 32
+    shared = {"JOBHOOK_ATTEMPTS_TOPIC": "log-of-" + rig.topic, "JOBHOOK_API_TOKENS": token}
+    hook, creator, operator = (rig.jobhook(**login(secured, name), **shared) for name in ("run", "create", "operate"))
+    creation = ("topics", "create", "--replication", "1", "--partitions", "2")
+    status, out, _ = creator.command(*creation)
+    assert status == 1 and "not created" in out
+    allow(secured, hook, "create", "User:create")
+    wait_for(lambda: creator.command(*creation)[0] == 0, 30, "the topics are created with the rights for that", 0.5)
+    assert "WRONG" not in creator.command(*creation)[1]
+
+    findings = json.loads(creator.command("doctor", "--json")[1])["findings"]
+    (version,) = [f["text"].split("librdkafka ")[1] for f in findings if f["subject"] == "kafka"]
+    if tuple(map(int, version.split(".")[:2])) >= (2, 3):  # before, nobody can ask
+        refused = {(f["subject"], f["text"].split(" it:")[0]) for f in findings if f["state"] == "broken"}
+        assert {(rig.topic, "this login may not read"), (rig.dlq, "this login may not write"), (rig.topic + ".retry.100ms", "this login may not write")} <= refused
+
+    allow(secured, hook, "run", "User:run")
+    hook.start()
+    rig.publish(event("a", rig.receiver.url("ok")), event("b", rig.receiver.url("500x1,ok")), event("c", rig.receiver.url("500")))
+    assert [r.headers["jobhook-reason"] for r in rig.wait_dead(1, 30)] == ["exhausted"]
+    wait_for(lambda: hook.metric("jobhook_events_settled_total{result=\"delivered\"}") == 2, 20, "both are delivered")
+    wait_for(lambda: sum(rig.kafka.end_offsets(shared["JOBHOOK_ATTEMPTS_TOPIC"]).values()) == 1 + 2 + 4, 20, "each attempt is noted")
+    rig.wait_no_lag()
+    (address,) = [json.loads(line) for line in hook.log().splitlines() if '"listening for /job-status"' in line]
+    with harness.NO_PROXY.open(harness.urllib.request.Request(f"http://127.0.0.1:{address['port']}/job-status/b", headers={"Authorization": "Bearer " + token}),
+                               timeout=10) as answer:
+        told = json.load(answer)
+    assert told["task_id"] == "b" and told["result"] == {"email": "ada@example.com"} and told["delivery"]["state"] == "delivered"
+    assert hook.metric("jobhook_commit_failures_total") == 0 and hook.metric("jobhook_attempt_records_dropped_total") == 0
+    status, out, errors = hook.command("doctor")
+    assert status == 0, out + errors
+    status, out, errors = hook.command("dlq", "list")
+    assert status != 0, out + errors
+    assert hook.stop() == 0
+
+    allow(secured, hook, "run", "User:operate")
+    allow(secured, hook, "operate", "User:operate")
+    wait_for(lambda: operator.command("dlq", "list")[0] == 0, 20, "letters may be read", 0.5)
+    report = json.loads(operator.command("doctor", "--json")[1])
+    assert not [f for f in report["findings"] if f["state"] == "broken" or "authoriz" in f["text"].lower()]
+    assert operator.command("dlq", "replay", "--task", "c")[0] == 0
+    assert len(operator.command("attempts", "--json")[1].splitlines()) == 7
+    status, out, errors = operator.command("dlq", "purge", "--before", "0s", "--yes")
+    assert status == 0, out + errors
+
+
+def test_the_rights_as_text_and_as_commands(rig, secured):
+    hook = rig.jobhook(**secured.settings("PLAIN"), JOBHOOK_GROUP="it's")
+    status, lines, _ = hook.command("topics", "acls", "--kafka-acls", "--principal", "User:CN=job hook")
+    assert status == 0
+    asked = set()
+    for words in (shlex.split(line) for line in lines.splitlines() if not line.startswith("#")):
+        assert words[0] == "kafka-acls.sh" and "--add" in words
+        options = list(zip(words, words[1:]))
+        one = dict(options)
+        assert one["--allow-principal"] == "User:CN=job hook" and one["--bootstrap-server"] == hook.settings["JOBHOOK_KAFKA_BROKERS"]
+        kind = "topic" if "--topic" in one else "group"
+        asked |= {(kind, one["--" + kind], one["--resource-pattern-type"], value) for name, value in options if name == "--operation"}
+    roles = json.loads(hook.command("topics", "acls", "--json")[1])["roles"]
+    assert asked == {(a["resource"], a["name"], a["pattern"], o) for role in roles for a in role["acls"] for o in a["operations"]}
+    assert ("group", "it's", "literal", "Read") in asked and ("topic", rig.topic + ".retry.", "prefixed", "Write") in asked
+    text = hook.command("topics", "acls")[1]
+    assert [line.split(":")[0] for line in text.splitlines() if not line.startswith(" ")] == ["run", "create", "operate"]
+    assert f"  topic  {rig.topic}.retry.*" in text
+    for wrong in (["--role", "king"], ["--principal", "jobhook"], ["--json", "--kafka-acls"], ["more"]):
+        status, out, errors = hook.command("topics", "acls", *wrong)
+        assert status == 2 and errors and not out, wrong

@@ -63,6 +63,34 @@ Test(doctor, topics_as_they_are_created_are_fine)
     cr_assert_not_null(strstr(judge(TOPIC_RETRY, larger(good)), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
     cr_assert_not_null(strstr(judge(TOPIC_DEAD_LETTER, larger(good)), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
     cr_assert_not_null(strstr(judge(TOPIC_INPUT, endless), "1 ok"), "%s", shown.start);
+    struct topic_shape attempts = good;
+    attempts.max_message_bytes = TOPICS_ATTEMPT_BYTES;
+    cr_assert_not_null(strstr(judge(TOPIC_ATTEMPTS, attempts), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
+}
+
+static const char *judge_rights(enum topic_role role, bool may_read, bool may_write)
+{
+    struct topic_found found = found_as(larger(good)), input = found_as(good);
+    struct topic_wanted wanted = { .name = "jobs", .role = role };
+    struct doctor_topic topic = { &wanted, &found, &input, role == TOPIC_RETRY ? 60000 : 0 };
+    found.rights_known = true;
+    found.may_read = may_read;
+    found.may_write = may_write;
+    findings_finish(&findings);
+    doctor_judge_topic(&settings, &topic, &findings);
+    return show();
+}
+
+Test(doctor, rights_that_are_missing_are_named)
+{
+    cr_expect_not_null(strstr(judge_rights(TOPIC_INPUT, true, false), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_INPUT, false, true), "this login may not read it"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_RETRY, true, true), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_RETRY, true, false), "that are to be retried would be held"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_RETRY, false, false), "0 warnings, 2 broken"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_DEAD_LETTER, false, true), "1 ok, 0 warnings, 0 broken"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_DEAD_LETTER, true, false), "cannot be delivered would be held"), "%s", shown.start);
+    cr_expect_not_null(strstr(judge_rights(TOPIC_ATTEMPTS, false, false), "0 ok, 1 warning, 0 broken"), "%s", shown.start);
 }
 
 static const struct flaw {
@@ -77,6 +105,8 @@ static const struct flaw {
     { TOPIC_INPUT, "warning", "cleanup.policy is compact", { 12, 3, 168 * HOUR_MS, 8 << 20, 2, "compact" } },
     { TOPIC_INPUT, "warning", "cannot be published", { 12, 3, 168 * HOUR_MS, (8 << 20) - 1, 2, "delete" } },
     { TOPIC_INPUT, "warning", "become dead letters", { 12, 3, 168 * HOUR_MS, 16 << 20, 2, "delete" } },
+    { TOPIC_ATTEMPTS, "warning", "some attempts may not be recorded", { 12, 3, 168 * HOUR_MS, 1000, 2, "delete" } },
+    { TOPIC_ATTEMPTS, "warning", "cleanup.policy is compact", { 12, 3, 168 * HOUR_MS, 8 << 20, 2, "compact" } },
     { TOPIC_RETRY, "broken", "the largest events do not fit", { 12, 3, 168 * HOUR_MS, (8 << 20) + 65536, 2, "delete" } },
     { TOPIC_RETRY, "broken", "deleted before they are due", { 12, 3, 5 * 60000, 16 << 20, 2, "delete" } },
     { TOPIC_RETRY, "warning", "an outage that long", { 12, 3, 24 * HOUR_MS, 16 << 20, 2, "delete" } },
