@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh [rules|unit|flow|edge|system|fuzz|bench|image|chart]...: installs what is missing, builds, and runs the tests, or only those of the
-# kinds named. image and chart run only when named (.ci/run does): they build a container image, which needs root, and helm.
+# run.sh [rules|unit|flow|edge|system|fuzz|bench|libraries|image|chart]...: installs what is missing, builds, and runs the tests, or only those of
+# the kinds named. These run only when named (.ci/run does): libraries, the system tests but those marked same_everywhere, which tell nothing new
+# on another Debian; image and chart, which build a container image, as root, and need helm.
 # Each failing test's output is kept under .build/logs/. The last line is "N passed, N failed"; the exit status is 1 when any failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,8 +14,8 @@ kinds=("$@")
 [ $# -gt 0 ] || kinds=(rules unit flow edge fuzz bench system)
 for kind in "${kinds[@]}"; do
     case $kind in
-        rules|unit|flow|edge|system|fuzz|bench|image|chart) ;;
-        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz|bench|image|chart]..." >&2; exit 2 ;;
+        rules|unit|flow|edge|system|fuzz|bench|libraries|image|chart) ;;
+        *) echo "usage: tests/run.sh [rules|unit|flow|edge|system|fuzz|bench|libraries|image|chart]..." >&2; exit 2 ;;
     esac
 done
 
@@ -33,10 +34,10 @@ count() { # count NAME PASSED FAILED LOG [SECONDS]: adds up, says so, and shows 
     [ "$3" -eq 0 ] || { grep -aE '^\[----\]|\[FAIL\]|CRASH|ERROR:|Sanitizer|^E  |^FAILED|^ERROR|error:|logs of' "$4" | head -60 || true; echo "  full output: ${4#"$root"/}"; }
 }
 
-build() { # build PRESET [cmake options...]: one test by itself: it builds without a warning
+build() { # build PRESET TARGET...: one test by itself: it builds without a warning
     local preset=$1 log=$logs/build-$1.log start=$SECONDS
     shift
-    if cmake --preset "$preset" -DJOBHOOK_TESTS=ON -DJOBHOOK_WERROR=ON "$@" >"$log" 2>&1 && cmake --build ".build/$preset" >>"$log" 2>&1; then
+    if cmake --preset "$preset" -DJOBHOOK_TESTS=ON -DJOBHOOK_WERROR=ON >"$log" 2>&1 && cmake --build ".build/$preset" --target "$@" >>"$log" 2>&1; then
         count "build $preset" 1 0 "$log" $((SECONDS - start))
     else
         count "build $preset" 0 1 "$log" $((SECONDS - start))
@@ -131,36 +132,73 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
+flow() { # hours of simulated load: with sanitizers only the ones about the order of effects
+    criterion flow release
+    SEEDS=${SEEDS:-200} criterion flow asan world
+    criterion flow asan crashes
+    python flow
+    shell "flow/model (spin)" tests/flow/model/run.sh
+}
+
+fuzz() { shell "fuzz, 5 s each" tests/fuzz/run.sh 5; }
+
+# What only computes runs beside what mostly waits, and gives way to it. Its lines come at the end.
+beside() { # beside FUNCTION...: start them, one after the other
+    (
+        renice -n 10 $BASHPID >/dev/null
+        passed=0 failed=0
+        for function in "$@"; do $function; done
+        echo "$passed $failed" >"$logs/beside.sum"
+    ) >"$logs/beside.out" 2>&1 &
+    beside_pid=$!
+}
+
+join_beside() { # waits for them, shows what they said, adds it up
+    local good=0 bad=1
+    wait "$beside_pid" || true
+    cat "$logs/beside.out"
+    read -r good bad <"$logs/beside.sum" || echo "tests/run.sh: what ran beside did not come to its end"
+    passed=$((passed + good))
+    failed=$((failed + bad))
+}
+
 built=yes
-if wants rules; then build clang || true; fi
-if wants unit flow edge system; then build asan || built=no; fi # its jobhook has places to crash at, for the system tests
-if wants rules unit flow edge system bench chart; then build release || built=no; fi
+asan=() release=()
+if wants unit; then asan+=(unit_tests) release+=(test_programs); fi
+if wants edge; then asan+=(edge_tests) release+=(test_programs); fi
+if wants flow; then asan+=(flow_tests) release+=(flow_tests); fi
+if wants system libraries; then asan+=(jobhook) release+=(jobhook test_programs); fi # the first has places to crash at
+if wants rules bench chart; then release+=(jobhook test_programs); fi
+if wants rules; then build clang jobhook || true; fi
+if [ ${#asan[@]} -gt 0 ]; then build asan "${asan[@]}" || built=no; fi
+if [ ${#release[@]} -gt 0 ]; then build release "${release[@]}" || built=no; fi
+
+beside=()
+if wants fuzz; then beside+=(fuzz); fi
+if wants flow && [ $built = yes ]; then beside+=(flow); fi
+rm -f "$logs/beside.sum"
+[ ${#beside[@]} -eq 0 ] || beside "${beside[@]}"
+
 if wants rules; then python rules; fi
-for kind in unit flow edge; do
+for kind in unit edge; do
     wants $kind && [ $built = yes ] || continue
-    if [ $kind = flow ]; then # hours of simulated load: with sanitizers only the one about the order of effects
-        criterion flow release
-        criterion flow asan world
-        criterion flow asan crashes
-    else
-        criterion $kind asan
-    fi
+    criterion $kind asan
     if [ $kind = edge ] && command -v valkey-server >/dev/null; then # what talks to Redis, with another one
         for name in claims holds redis; do JOBHOOK_TEST_REDIS=valkey-server criterion edge asan $name valkey; done
     fi
     python $kind
 done
-if wants flow; then shell "flow/model (spin)" tests/flow/model/run.sh; fi
 if wants edge; then
     shell "threads (tsan)" sh -c 'cmake --preset tsan -DJOBHOOK_TESTS=ON && cmake --build .build/tsan --target threads jobhook broker && .build/tsan/tests/threads'
     shell "two workers (tsan)" tests/system/races.py
 fi
-if wants fuzz && [ -x tests/fuzz/run.sh ] && command -v clang >/dev/null; then shell "fuzz, 5 s each" tests/fuzz/run.sh 5; fi
 if wants bench && [ $built = yes ]; then # what it costs: tests/bench/run.sh
     python bench
     shell "bench/hotpath (callgrind)" /usr/bin/python3 tests/bench/hotpath.py
 fi
-if wants system && [ $built = yes ]; then python system -n 3; fi # they wait more than they work
+if wants system && [ $built = yes ]; then python system -n 5; fi # they wait more than they work
+if wants libraries && [ $built = yes ]; then python system -n 5 -m "not same_everywhere"; fi
+[ ${#beside[@]} -eq 0 ] || join_beside
 if wants image; then shell "image (buildah)" tests/system/image.sh; fi
 if wants chart && [ $built = yes ]; then python system/chart -n 2 -rP; fi # -rP: sizes and times are in the log
 

@@ -16,12 +16,12 @@ names=("$@")
 signature="delivery/signature.c delivery/signature_keys.c delivery/verifier.c"
 base=$(echo consumer/base/*.c)
 declare -A sources=(
-    [event]="delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/request.c $signature consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
+    [event]="delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/request.c delivery/span.c $signature consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
     [guard]="delivery/guard.c delivery/guard_address.c consumer/base/text.c consumer/base/memory.c"
     [retry]="delivery/retry.c consumer/base/text.c consumer/base/memory.c"
     [signature]="$signature consumer/commands/signed_message.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
     [envelope]="consumer/envelope.c delivery/event.c delivery/event_rules.c delivery/json_string.c delivery/verdict.c consumer/base/text.c consumer/base/hash.c consumer/base/memory.c"
-    [settings]="consumer/settings.c consumer/settings_table.c consumer/settings_parse.c consumer/settings_check.c consumer/settings_kafka.c consumer/bearer.c consumer/processors.c consumer/content.c dedupe/redis_address.c delivery/guard.c delivery/guard_address.c delivery/hold_list.c delivery/retry.c $signature $base"
+    [settings]="consumer/settings.c consumer/settings_table.c consumer/settings_parse.c consumer/settings_check.c consumer/settings_kafka.c consumer/bearer.c consumer/processors.c consumer/content.c consumer/span_headers.c dedupe/redis_address.c delivery/guard.c delivery/guard_address.c delivery/hold_list.c delivery/retry.c $signature $base"
     [retry_after]="delivery/retry_after.c consumer/base/text.c consumer/base/memory.c"
     [redis_address]="dedupe/redis_address.c consumer/base/text.c consumer/base/memory.c"
     [redis_reply]="dedupe/redis_reply.c dedupe/redis_judge.c dedupe/claims.c dedupe/record.c $base"
@@ -43,8 +43,12 @@ for name in "${names[@]}"; do
     flags=()
     [ -z "${libraries[$name]}" ] || read -ra flags <<<"$(pkg-config --cflags --libs ${libraries[$name]})"
     # shellcheck disable=SC2086
-    clang -std=c11 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -o "$build/fuzz_$name" "tests/fuzz/fuzz_$name.c" ${sources[$name]} "${flags[@]}"
+    if ! clang -std=c11 -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+        -o "$build/fuzz_$name" "tests/fuzz/fuzz_$name.c" ${sources[$name]} "${flags[@]}"; then
+        echo "FAILED fuzz_$name does not build"
+        failed=1
+        continue
+    fi
     echo "fuzz_$name, $limit"
     "$build/fuzz_$name" "$limit" -timeout=5 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 -verbosity=0 \
         -dict="tests/fuzz/$name.dict" -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" "tests/fuzz/seeds/$name" || failed=1

@@ -14,6 +14,10 @@ import harness  # noqa: E402
 LOGS = os.path.join(harness.PROJECT, ".build", "logs", "system")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "same_everywhere: says nothing new with another Debian's libraries, and takes long: .ci/run has it run on one")
+
+
 @pytest.fixture(scope="session")
 def kafka():
     folder = tempfile.mkdtemp(prefix="jobhook-kafka.")

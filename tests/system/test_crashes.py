@@ -7,6 +7,8 @@ import signal
 import subprocess
 import tempfile
 
+import pytest
+
 import harness
 from harness import event
 
@@ -82,6 +84,7 @@ def cell(kafka, place, passing):
         assert not problems, f"{place}: {problems}"
 
 
+@pytest.mark.same_everywhere
 def test_a_kill_at_every_place_loses_nothing_and_doubles_only_what_was_being_sent(kafka):
     assert subprocess.run([BINARY, "version"], capture_output=True).returncode == 0
     with concurrent.futures.ThreadPoolExecutor(6) as pool:

@@ -3,7 +3,11 @@ import threading
 import urllib.error
 import urllib.request
 
+import pytest
+
 import harness
+
+pytestmark = pytest.mark.same_everywhere
 
 
 def test_kafka_gives_back_key_value_headers_and_timestamp_as_written(rig):

@@ -126,6 +126,7 @@ def two_of_three_nodes_and_then_all_go_and_come_back(rig):
     retried_once(rig, count, 120)
 
 
+@pytest.mark.same_everywhere
 def test_a_cluster_of_three_loses_nodes_and_no_event(folder, three_nodes):
     """One test, because a cluster takes long to start."""
     for scenario in (the_leader_killed_under_load, retries_wait_while_their_topic_has_too_few_replicas, a_broker_frozen_beyond_the_session_timeout,

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 import harness
 from faults import HOUR_S, QUICK, Shim, assert_each_once, cpu_seconds, doubled, ends_within, load, retried, start_with_shim
 from harness import event, wait_for
@@ -90,6 +92,7 @@ def stepping(rig, step, count=150):
         retried(rig, (i + 1) * count)
 
 
+@pytest.mark.same_everywhere
 def test_the_wall_clock_of_a_worker_is_stepped(make_rig):
     rig = make_rig(delays="1s")
     hook = rig.jobhook(**QUICK)
@@ -108,6 +111,7 @@ def start_redis_with_shim(rig):
     return shim
 
 
+@pytest.mark.same_everywhere
 def test_the_clock_of_redis_is_stepped(make_rig):
     """Forth: records and leases run out, retries become due. Back: leases and due times lie an hour ahead, and nothing waits for that."""
     rig = make_rig(delays="1s")
@@ -126,6 +130,7 @@ def test_the_clock_of_redis_is_stepped(make_rig):
     assert doubled(rig) == 0 and len(rig.receiver.requests()) == 6 * count and rig.dead() == []
 
 
+@pytest.mark.same_everywhere
 def test_a_claim_of_a_dead_copy_does_not_outlive_its_lease_when_redis_is_stepped_back(make_rig):
     rig = make_rig(partitions=2)
     shim = start_redis_with_shim(rig)
@@ -175,6 +180,7 @@ def test_memory_refused_during_the_start_ends_it_cleanly(rig):
     assert not bad, f"of {count} allocations, those refused and how it ended: {bad}"
 
 
+@pytest.mark.same_everywhere
 def test_memory_refused_under_load_ends_cleanly_and_loses_nothing(make_rig):
     rig, count, rounds = make_rig(partitions=4), 1500, 12
     statuses = []

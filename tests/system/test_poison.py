@@ -10,6 +10,8 @@ import pytest
 import harness
 from harness import event, record, wait_for
 
+pytestmark = pytest.mark.same_everywhere
+
 BINARY = os.environ.get("JOBHOOK_FAULTS_BINARY", os.path.join(harness.PROJECT, ".build", "asan", "jobhook"))
 MARKER = b"jobhook-test-crash-"
 QUICK = {"JOBHOOK_ATTEMPT_TIMEOUT": "2s", "JOBHOOK_LEASE_MARGIN": "1s", "KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_HEARTBEAT_INTERVAL_MS": "500"}
