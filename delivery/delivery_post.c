@@ -126,6 +126,9 @@ enum action deliveries_end_attempt(struct delivery *d, const struct outcome *out
                                .connected = outcome->connected,
                                .timed_out = has_timed_out(d, outcome),
                                .retry_after_s = outcome->retry_after_s };
-    enum attempt_fault fault = scheduler_finish(d->all->options.scheduler, &d->ticket, &end, clock_monotonic_ms());
+    struct scheduler *scheduler = d->all->options.scheduler;
+    enum attempt_fault fault = scheduler_finish(scheduler, &d->ticket, &end, clock_monotonic_ms());
+    if (d->ticket.rested)
+        troubles_note_rest(d->all->troubles, d->url.endpoint, scheduler_rests_until_ms(scheduler, &d->url));
     return fault == ATTEMPT_WAS_OURS ? ACTION_AGAIN : verdict->action;
 }

@@ -62,8 +62,10 @@ void deliveries_note_released(struct delivery *d)
     counter_add(&all->stats.settled[d->settled], 1);
     if (d->settled == SETTLED_DEAD)
         counter_add(&all->stats.dead[d->report.reason], 1);
-    if (d->settled == SETTLED_DEFERRED && d->plan == PLAN_DEFER)
+    if (d->settled == SETTLED_DEFERRED && d->plan == PLAN_DEFER) {
         troubles_note(all->troubles, d->url.endpoint, NULL, clock_monotonic_ms());
+        troubles_note_rest(all->troubles, d->url.endpoint, scheduler_rests_until_ms(all->options.scheduler, &d->url));
+    }
     d->report.event = d->event;
     d->report.attempt = &d->attempt;
     d->report.settled = d->settled;

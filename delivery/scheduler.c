@@ -416,6 +416,7 @@ enum attempt_fault scheduler_finish(struct scheduler *scheduler, struct ticket *
     else
         endpoint_lose_probe(endpoint, ticket);
     count_rest(scheduler, endpoint, rested);
+    ticket->rested = rested || endpoint->record.rest != ENDPOINT_AWAKE;
     land(scheduler, ticket);
     return fault;
 }
@@ -426,6 +427,12 @@ uint64_t scheduler_expected_wait_ms(const struct scheduler *scheduler, const str
     if (endpoint == NULL)
         return 0;
     return endpoint_expected_wait_ms(endpoint, scheduler->options.attempt_timeout_ms, not_before_latest(scheduler, now_ms));
+}
+
+uint64_t scheduler_rests_until_ms(const struct scheduler *scheduler, const struct url *url)
+{
+    const struct endpoint *endpoint = directory_find(scheduler->directory, url);
+    return endpoint == NULL || endpoint->record.rest == ENDPOINT_AWAKE ? 0 : endpoint->record.rest_until_ms;
 }
 
 uint64_t scheduler_silent_ms(const struct scheduler *scheduler, const struct url *url, uint64_t now_ms)

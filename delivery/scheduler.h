@@ -42,7 +42,8 @@ struct ticket {
     uint32_t bytes; /* held by the event */
     bool retry;     /* attempt > 1 or deferred before */
     bool in_flight;
-    bool probe; /* started to try a resting endpoint */
+    bool probe;  /* started to try a resting endpoint */
+    bool rested; /* its endpoint did, before or after what the last attempt told */
 };
 
 struct scheduler *scheduler_create(const struct scheduler_options *options);
@@ -77,6 +78,8 @@ void scheduler_unstart(struct scheduler *scheduler, struct ticket *ticket);
 
 /* How long an event for this URL would have to wait, for choosing a deferral's delay. */
 uint64_t scheduler_expected_wait_ms(const struct scheduler *scheduler, const struct url *url, uint64_t now_ms);
+/* When its rest is over; in the past: a probe may go, or went; 0: it does not rest. */
+uint64_t scheduler_rests_until_ms(const struct scheduler *scheduler, const struct url *url);
 /* How long this endpoint has given no 2xx although it was tried, ms; 0 when it was never tried or answers. Time in which the way out was broken
  * does not count. */
 uint64_t scheduler_silent_ms(const struct scheduler *scheduler, const struct url *url, uint64_t now_ms);

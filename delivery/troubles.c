@@ -88,14 +88,19 @@ static struct place *meet(struct troubles *troubles, struct slice endpoint, uint
     return place;
 }
 
+static struct slice cut(struct slice endpoint)
+{
+    if (endpoint.length > TROUBLES_ENDPOINT_BYTES)
+        endpoint.length = TROUBLES_ENDPOINT_BYTES;
+    return endpoint;
+}
+
 void troubles_note(struct troubles *troubles, struct slice endpoint, const char *error, uint64_t now_ms)
 {
     if (endpoint.length == 0)
         return;
-    if (endpoint.length > TROUBLES_ENDPOINT_BYTES)
-        endpoint.length = TROUBLES_ENDPOINT_BYTES;
     pthread_mutex_lock(&troubles->lock);
-    struct place *place = meet(troubles, endpoint, now_ms);
+    struct place *place = meet(troubles, cut(endpoint), now_ms);
     halve(place, now_ms);
     place->trouble.failed += error != NULL;
     place->trouble.deferred += error == NULL;
@@ -105,13 +110,22 @@ void troubles_note(struct troubles *troubles, struct slice endpoint, const char 
     pthread_mutex_unlock(&troubles->lock);
 }
 
+void troubles_note_rest(struct troubles *troubles, struct slice endpoint, uint64_t until_ms)
+{
+    pthread_mutex_lock(&troubles->lock);
+    struct place *place = endpoint.length == 0 ? NULL : find(troubles, cut(endpoint));
+    if (place != NULL)
+        place->trouble.rest_until_ms = until_ms;
+    pthread_mutex_unlock(&troubles->lock);
+}
+
 size_t troubles_read(struct troubles *troubles, uint64_t now_ms, struct trouble copy[TROUBLES_MAX])
 {
     size_t count = 0;
     pthread_mutex_lock(&troubles->lock);
     for (size_t i = 0; i < troubles->used; i++) {
         halve(&troubles->places[i], now_ms);
-        if (weight_of(&troubles->places[i]) > 0)
+        if (weight_of(&troubles->places[i]) > 0 || troubles->places[i].trouble.rest_until_ms > now_ms)
             copy[count++] = troubles->places[i].trouble;
     }
     pthread_mutex_unlock(&troubles->lock);

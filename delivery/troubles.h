@@ -16,6 +16,7 @@ struct trouble {
     uint32_t failed, deferred;                  /* attempts, events: lately */
     char error[ATTEMPT_ERROR_MAX + 1];          /* of the last failure; "" none */
     uint64_t last_ms;                           /* monotonic */
+    uint64_t rest_until_ms;                     /* likewise; 0 or in the past: it does not rest, as far as was noted */
 };
 
 struct troubles;
@@ -24,6 +25,8 @@ struct troubles *troubles_create(void);
 void troubles_destroy(struct troubles *troubles); /* takes NULL */
 /* An attempt failed with that error, or (NULL) an event was put off because of its endpoint. */
 void troubles_note(struct troubles *troubles, struct slice endpoint, const char *error, uint64_t now_ms);
+/* It rests until then; 0: no longer. Nothing happens to an endpoint that gave no trouble. */
+void troubles_note_rest(struct troubles *troubles, struct slice endpoint, uint64_t until_ms);
 /* Copies at most TROUBLES_MAX of them, in no order; returns how many. */
 size_t troubles_read(struct troubles *troubles, uint64_t now_ms, struct trouble copy[TROUBLES_MAX]);
 

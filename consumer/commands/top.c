@@ -16,26 +16,28 @@
 #include <termios.h>
 #include <unistd.h>
 
-const char command_top_help[] = "usage: jobhook top [HOST:PORT]... [--interval DURATION] [--count N]\n"
-                                "\n"
-                                "Shows what copies of jobhook do, from their /metrics: rates, outcomes, latency, lag due and not due, Kafka and "
-                                "Redis, and a line for each copy.\n"
-                                "HOST:PORT is a copy's JOBHOOK_HTTP_LISTEN; without any, this machine's at the port of that setting (8080). On a "
-                                "terminal the screen is drawn anew at\n"
-                                "every interval; elsewhere each reading is printed as it is, one unless --count says more.\n"
-                                "\n"
-                                "  --interval DURATION   between readings: 2s (default), 500ms, 1m\n"
-                                "  --count N             ends after N readings\n"
-                                "\n"
-                                "With JOBHOOK_API_TOKENS it also shows the endpoints that gave trouble lately: from /endpoints, on the same hosts at "
-                                "the port of JOBHOOK_API_LISTEN.\n"
-                                "\n"
-                                "keys: n, e, p, l, t order the copies by name, events, posts, lag, latency; q ends.\n"
-                                "\n"
-                                "examples:\n"
-                                "  jobhook top\n"
-                                "  jobhook top 10.0.0.7:8080 10.0.0.8:8080 --interval 5s\n"
-                                "  jobhook top --count 1 >now.txt\n";
+const char command_top_help[] =
+    "usage: jobhook top [HOST:PORT]... [--interval DURATION] [--count N]\n"
+    "\n"
+    "Shows what copies of jobhook do, from their /metrics: rates, outcomes, latency, lag due and not due, Kafka and "
+    "Redis, and a line for each copy.\n"
+    "HOST:PORT is a copy's JOBHOOK_HTTP_LISTEN; without any, this machine's at the port of that setting (8080). On a "
+    "terminal the screen is drawn anew at\n"
+    "every interval; elsewhere each reading is printed as it is, one unless --count says more.\n"
+    "\n"
+    "  --interval DURATION   between readings: 2s (default), 500ms, 1m\n"
+    "  --count N             ends after N readings\n"
+    "\n"
+    "With JOBHOOK_API_TOKENS it also shows the endpoints that gave trouble lately: from /endpoints, on the same hosts at "
+    "the port of JOBHOOK_API_LISTEN.\n"
+    "\n"
+    "keys: n, e, p, l, t order the copies by name, events, posts, lag, latency; w, f, d, a, r the endpoints by trouble (failed and deferred),\n"
+    "failed, deferred, last trouble, rest; q ends.\n"
+    "\n"
+    "examples:\n"
+    "  jobhook top\n"
+    "  jobhook top 10.0.0.7:8080 10.0.0.8:8080 --interval 5s\n"
+    "  jobhook top --count 1 >now.txt\n";
 
 enum {
     INTERVAL_MS = 2000,
@@ -233,6 +235,7 @@ static void open_terminal(struct run *run)
     struct termios raw;
     run->terminal = terminal_columns(STDOUT_FILENO) > 0;
     run->keys = run->terminal && isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &run->before) == 0;
+    run->view.endpoints_keys = run->keys ? "w f d a r" : NULL;
     if (run->terminal)
         fputs("\033[?1049h\033[?25l\033[2J", stdout);
     if (!run->keys)
@@ -253,13 +256,15 @@ static void close_terminal(const struct run *run)
 /* True: the view is to be drawn anew. */
 static bool take_key(struct run *run, char key)
 {
-    static const char keys[TOP_ORDERS + 1] = "neplt";
-    const char *found = key == '\0' ? NULL : strchr(keys, key);
+    static const char copies[TOP_ORDERS + 1] = "neplt", endpoints[TOP_ENDPOINTS_ORDERS + 1] = "wfdar";
+    const char *of_copies = memchr(copies, key, TOP_ORDERS), *of_endpoints = memchr(endpoints, key, TOP_ENDPOINTS_ORDERS);
     if (key == 'q')
         ended = 1;
-    if (found != NULL)
-        run->view.order = (enum top_order)(found - keys);
-    return found != NULL;
+    if (of_copies != NULL)
+        run->view.order = (enum top_order)(of_copies - copies);
+    if (of_endpoints != NULL)
+        run->view.endpoints_order = (enum top_endpoints_order)(of_endpoints - endpoints);
+    return of_copies != NULL || of_endpoints != NULL;
 }
 
 static void wait_and_listen(struct run *run, uint64_t until_ms)

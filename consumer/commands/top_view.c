@@ -2,7 +2,6 @@
 
 #include "consumer/commands/shown.h"
 #include "consumer/commands/tally.h"
-#include "consumer/commands/top_endpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,7 +319,8 @@ void top_view_append(const struct top_view *view, struct text *text)
     append_copies(view, &line, text);
     if (view->endpoints != NULL) {
         text_append_char(text, '\n');
-        top_endpoints_append(text_slice(view->endpoints), view->columns, text);
+        top_endpoints_append(&(struct top_endpoints){ text_slice(view->endpoints), view->endpoints_order, view->endpoints_keys, view->columns },
+                             text);
         if (view->endpoints_problem[0] != '\0') {
             text_printf(&line, "not of %s", view->endpoints_problem);
             end_line(view, &line, text);

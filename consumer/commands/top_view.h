@@ -3,6 +3,7 @@
 #define JOBHOOK_CONSUMER_COMMANDS_TOP_VIEW_H
 
 #include "consumer/commands/scrape.h"
+#include "consumer/commands/top_endpoints.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,8 @@ struct top_view {
     bool bold;                    /* headings may be bold: a terminal, and no NO_COLOR */
     char endpoints_problem[192];  /* why a copy's are not among them; "": all are */
     const struct text *endpoints; /* what the copies' /endpoints answered, one after another; NULL: nobody asked */
+    enum top_endpoints_order endpoints_order;
+    const char *endpoints_keys; /* NULL: there is no keyboard */
 };
 
 const char *top_order_name(enum top_order order);

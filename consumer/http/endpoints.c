@@ -23,6 +23,8 @@ static void add(struct trouble *sum, const struct trouble *more)
 {
     sum->failed += more->failed;
     sum->deferred += more->deferred;
+    if (more->rest_until_ms > sum->rest_until_ms)
+        sum->rest_until_ms = more->rest_until_ms;
     if (more->last_ms > sum->last_ms) {
         sum->last_ms = more->last_ms;
         if (more->error[0] != '\0')
@@ -51,6 +53,19 @@ static uint64_t seconds_since(uint64_t last_ms, uint64_t now_ms)
     return now_ms > last_ms ? (now_ms - last_ms) / 1000 : 0;
 }
 
+/* Rounded up: an endpoint that rests has some of it left. */
+static uint64_t seconds_until(uint64_t then_ms, uint64_t now_ms)
+{
+    return then_ms > now_ms ? (then_ms - now_ms + 999) / 1000 : 0;
+}
+
+static void append(const struct trouble *trouble, uint64_t now_ms, struct text *text)
+{
+    text_printf(text, "%" PRIu32 "\t%" PRIu32 "\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\n", trouble->failed, trouble->deferred,
+                trouble->error[0] != '\0' ? trouble->error : "-", seconds_since(trouble->last_ms, now_ms),
+                seconds_until(trouble->rest_until_ms, now_ms), trouble->endpoint);
+}
+
 void endpoints_append(const struct service_status *status, uint64_t now_ms, struct text *text)
 {
     struct trouble *troubles = memory_create((status->worker_count + 1) * TROUBLES_MAX * sizeof(*troubles));
@@ -61,9 +76,8 @@ void endpoints_append(const struct service_status *status, uint64_t now_ms, stru
             count += troubles_read(status->workers[i]->troubles, now_ms, troubles + count);
     status_unlock(status);
     count = merge(troubles, count);
-    text_append_string(text, "failed\tdeferred\tlast_error\tseconds_ago\tendpoint\n");
+    text_append_string(text, "failed\tdeferred\tlast_error\tseconds_ago\trests_seconds\tendpoint\n");
     for (size_t i = 0; i < count; i++)
-        text_printf(text, "%" PRIu32 "\t%" PRIu32 "\t%s\t%" PRIu64 "\t%s\n", troubles[i].failed, troubles[i].deferred,
-                    troubles[i].error[0] != '\0' ? troubles[i].error : "-", seconds_since(troubles[i].last_ms, now_ms), troubles[i].endpoint);
+        append(&troubles[i], now_ms, text);
     free(troubles);
 }

@@ -1,12 +1,13 @@
-"""deploy/schema/job-status.openapi.json is what /job-status does: a client that is made of the document asks, and judges the answers."""
+"""deploy/schema/job-status.openapi.json is what /job-status and /endpoints do: a client that is made of the document asks, and judges the answers."""
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.parse
 
 from harness import PROJECT, event
-from test_job_status import TOKEN, start
+from test_job_status import TOKEN, Api, start
 
 SCHEMATHESIS = "4.32.5"
 ID_TO_ASK_FOR = r"""^[A-Za-z0-9_~ÄÖÜäöü!$&'()*,;=:@%?#\[\]{}|"<> -]+$"""
@@ -45,4 +46,11 @@ def test_the_document_and_the_answers_agree(rig, folder):
                "--max-examples", "60", "--seed", "1", "--request-timeout", "10", "--no-color", "--generation-database", "none"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     print(result.stdout[-6000:], result.stderr[-2000:])
-    assert result.returncode == 0
+    assert result.returncode == 0 and "Tested: 2" in result.stdout
+    # The client judges JSON only: the page of endpoints is judged here.
+    (content,) = document["paths"]["/endpoints"]["get"]["responses"]["200"]["content"].items()
+    rig.publish(event("refused", "http://127.0.0.1:1/x"))
+    rig.wait_dead(2)
+    status, headers, body = Api(api.address).ask("/endpoints")
+    assert status == 200 and headers["Content-Type"] == content[0] and re.fullmatch(content[1]["schema"]["pattern"], body.decode())
+    assert b"\tconnect_refused\t" in body

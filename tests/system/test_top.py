@@ -101,10 +101,29 @@ def test_the_worst_endpoints_are_shown_to_whoever_has_the_token(rig):
         except urllib.error.HTTPError as problem:
             return problem.code
     rows = [line.split("\t") for line in get({"Authorization": "Bearer " + token}).splitlines()]
-    assert rows[0] == ["failed", "deferred", "last_error", "seconds_ago", "endpoint"]
-    assert [(r[0], r[2], r[4]) for r in rows[1:]] == [("24", "http_502", worse), ("3", "http_500", bad.split("?")[0])]
+    assert rows[0] == ["failed", "deferred", "last_error", "seconds_ago", "rests_seconds", "endpoint"]
+    assert [(r[0], r[2], r[4], r[5]) for r in rows[1:]] == [("24", "http_502", "0", worse), ("3", "http_500", "0", bad.split("?")[0])]
     assert get({}) == 401
     code, output, _ = hook.command("top", "--interval", "100ms")
-    assert code == 0 and re.search(rf"^ +24 +0  http_502 +\d+ s  {re.escape(worse)}$", output, re.MULTILINE), output
+    assert code == 0 and re.search(rf"^ +24 +0  http_502 +\d+ s +-  {re.escape(worse)}$", output, re.MULTILINE), output
     code, output, _ = hook.command("top", "--interval", "100ms", JOBHOOK_API_TOKENS="x" * 40)
     assert code == 0 and f"not of 127.0.0.1:{port}: the answer is 401" in output
+
+
+def test_endpoints_that_rest_are_shown_so_and_any_column_orders_them(rig):
+    token, (port,) = "t" * 40, harness.free_ports(1)
+    hook = rig.jobhook(JOBHOOK_API_TOKENS=token, JOBHOOK_API_LISTEN=f"127.0.0.1:{port}").start()
+    rests, fails = rig.receiver.url("429r300/rests"), rig.receiver.url("500/fails", 1)
+    rig.publish(event("rests", rests), *[event(f"fails{i}", fails) for i in range(30)])
+    rig.wait_dead(30)
+    for columns in (100, 40):
+        screen = Screen(hook, "top", "--interval", "200ms", columns=columns).wait(fails[-20:]).wait(rests[-20:])
+        assert screen.output.index(fails[-20:]) < screen.output.index(rests[-20:]), "the worst is first"
+        screen.keys("r").wait("by rest").wait(fails[-20:])
+        assert screen.output.index(rests[-20:]) < screen.output.index(fails[-20:]), "the one that rests is first"
+        assert re.search(r"[12]\d\d s  http" if columns == 100 else r"rests [12]\d\d s", screen.output), screen.output
+        for key, name in (("f", "failed"), ("d", "deferred"), ("a", "last trouble"), ("w", "trouble")):
+            screen.keys(key).wait("by " + name)
+        lines = screen.output.replace("\x1b[K", "").replace("\x1b[J", "").replace("\x1b[H", "\r\n").replace("\x1b[1m", "").replace("\x1b[0m", "").split("\r\n")
+        assert max(map(len, lines)) <= columns
+        assert screen.keys("q").end() == 0

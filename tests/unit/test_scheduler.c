@@ -72,6 +72,13 @@ static uint64_t expected_wait_ms(const char *host)
     return scheduler_expected_wait_ms(scheduler, &url, now_ms);
 }
 
+static uint64_t rests_until_ms(const char *host)
+{
+    char text[200];
+    struct url url = make_url(text, host, "/");
+    return scheduler_rests_until_ms(scheduler, &url);
+}
+
 static uint64_t silent_ms(const char *host)
 {
     char text[200];
@@ -345,11 +352,14 @@ Test(scheduler, a_probe_ends_the_rest)
     open_scheduler();
     put_to_rest("a.example");
     now_ms += 16000;
+    cr_assert_eq(rests_until_ms("a.example"), now_ms);
     cr_assert(enqueue(&tickets[0]));
     cr_assert(tickets[0].probe);
     cr_assert_not(enqueue(&tickets[1]));
     cr_assert_eq(start(), &tickets[0]);
     (void)finish(&tickets[0], &delivered);
+    cr_assert(tickets[0].rested, "before");
+    cr_assert_eq(rests_until_ms("a.example"), 0);
     cr_assert_eq(scheduler_counts(scheduler).resting, 0, "%zu", scheduler_counts(scheduler).resting);
     cr_assert(enqueue(&tickets[1]));
 }
@@ -377,6 +387,8 @@ Test(scheduler, retry_after_puts_the_queue_off)
         cr_assert(enqueue(&tickets[i]));
     struct ticket *first = start();
     cr_assert_eq(finish(first, &busy), ATTEMPT_COUNTS);
+    cr_assert(first->rested, "from now on");
+    cr_assert_eq(rests_until_ms("a.example"), now_ms + 30000);
     cr_assert_null(start());
     int put_off = 0;
     while (scheduler_overdue(scheduler, now_ms) != NULL)
