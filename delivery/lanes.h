@@ -8,6 +8,7 @@
 #include "delivery/names.h"
 #include "delivery/outcome.h"
 #include "delivery/request.h"
+#include "delivery/tls_sight.h"
 
 struct uv_loop_s;
 struct lanes;
@@ -29,6 +30,7 @@ struct lanes_options {
     const char *proxy;                    /* NULL: none, whatever the environment says */
     const char *client_cert, *client_key; /* files; NULL: none */
     bool http2;                           /* offered to https receivers */
+    struct tls_sight *tls_sight;          /* of the last connection; outlives the lanes. NULL: nobody looks */
 };
 
 struct lanes_stats {

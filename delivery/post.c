@@ -186,6 +186,8 @@ static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
 {
     struct post_shared *shared = context;
     (void)easy;
+    if (shared->tls_sight != NULL)
+        post_tls_watch(ssl_ctx, shared->tls_sight);
     return post_tls_equip(shared->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
@@ -263,7 +265,9 @@ static void set_callbacks(CURL *easy, struct post *post)
 bool post_shared_init(struct post_shared *shared, const struct lanes_options *options)
 {
     assert(options->snippet_bytes <= OUTCOME_SNIPPET_MAX);
-    *shared = (struct post_shared){ .guard = options->guard, .snippet_bytes = options->snippet_bytes, .http2 = options->http2 };
+    *shared = (struct post_shared){
+        .guard = options->guard, .snippet_bytes = options->snippet_bytes, .http2 = options->http2, .tls_sight = options->tls_sight
+    };
     shared->tls = post_tls_create(&(struct post_tls_files){ options->ca_file, options->client_cert, options->client_key });
     if (shared->tls == NULL)
         return false;

@@ -28,6 +28,7 @@ struct post_shared {
     struct lanes_stats stats;
     char *proxy; /* NULL: none */
     bool http2;  /* offered by TLS */
+    struct tls_sight *tls_sight;
     uint32_t snippet_bytes;
     struct log_gate no_sockets, troubles;
     void (*answered)(struct post *post); /* status line and headers are there; libcurl must not be called */

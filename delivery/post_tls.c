@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CA, CERTIFICATE, KEY, FILES, CHAIN_MAX = 16 };
@@ -210,4 +211,77 @@ bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx)
 const char *post_tls_verify_problem(long verify_result)
 {
     return X509_verify_cert_error_string(verify_result);
+}
+
+/* ---- watching ---- */
+
+static void write_name(const X509_NAME *name, char text[TLS_SIGHT_NAME_BYTES])
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    if (memory == NULL)
+        return;
+    X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+    int length = BIO_read(memory, text, TLS_SIGHT_NAME_BYTES - 1);
+    text[length < 0 ? 0 : length] = '\0';
+    BIO_free(memory);
+}
+
+static int64_t moment_of(const ASN1_TIME *time)
+{
+    struct tm parts = { 0 };
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) * 1000 : -1;
+}
+
+/* libcurl may keep something of its own at the place for applications. One thread makes such connections. */
+static int place_of_sight(void)
+{
+    static int place = -1;
+    if (place < 0)
+        place = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    assert(place >= 0);
+    return place;
+}
+
+static struct tls_sight *sight_of(const SSL *ssl)
+{
+    return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place_of_sight());
+}
+
+/* For each certificate of the chain, good or not: changes nothing of the verdict. */
+static int on_verify(int fine, X509_STORE_CTX *chain)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const X509 *certificate = X509_STORE_CTX_get0_cert(chain);
+    struct tls_sight *sight = sight_of(ssl);
+    if (certificate != NULL && !sight->has_certificate) {
+        sight->has_certificate = true;
+        snprintf(sight->version, sizeof(sight->version), "%s", SSL_get_version(ssl));
+        write_name(X509_get_subject_name(certificate), sight->subject);
+        write_name(X509_get_issuer_name(certificate), sight->issuer);
+        sight->from_ms = moment_of(X509_get0_notBefore(certificate));
+        sight->until_ms = moment_of(X509_get0_notAfter(certificate));
+    }
+    return fine;
+}
+
+static void on_step(const SSL *ssl, int where, int value)
+{
+    const unsigned char *name;
+    unsigned length;
+    struct tls_sight *sight = sight_of(ssl);
+    (void)value;
+    if ((where & SSL_CB_HANDSHAKE_DONE) == 0)
+        return;
+    SSL_get0_alpn_selected(ssl, &name, &length);
+    snprintf(sight->version, sizeof(sight->version), "%s", SSL_get_version(ssl));
+    snprintf(sight->cipher, sizeof(sight->cipher), "%s", SSL_get_cipher_name(ssl));
+    snprintf(sight->application, sizeof(sight->application), "%.*s", (int)length, length > 0 ? (const char *)name : "");
+}
+
+void post_tls_watch(void *ssl_ctx, struct tls_sight *sight)
+{
+    *sight = (struct tls_sight){ 0 };
+    SSL_CTX_set_ex_data(ssl_ctx, place_of_sight(), sight);
+    SSL_CTX_set_info_callback(ssl_ctx, on_step);
+    SSL_CTX_set_verify(ssl_ctx, SSL_CTX_get_verify_mode(ssl_ctx), on_verify);
 }

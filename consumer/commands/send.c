@@ -1,6 +1,7 @@
 /* jobhook send: one signed test event to a URL, with everything visible. */
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/moment.h"
 #include "consumer/base/random.h"
 #include "consumer/commands/commands.h"
 #include "consumer/commands/sample.h"
@@ -73,6 +74,7 @@ struct posting {
     bool named, done;
     bool addressed; /* the name has addresses, and none is refused */
     bool delivered;
+    struct tls_sight tls;
 };
 
 static const char *address_name(const struct guard_address *address, char name[INET6_ADDRSTRLEN])
@@ -131,6 +133,38 @@ static void print_verdict(const struct posting *posting, const struct outcome *o
     send_print("verdict", "%s", actions[verdict.action]);
 }
 
+static void print_validity(const struct tls_sight *tls)
+{
+    struct text text;
+    int64_t left_ms = tls->until_ms - clock_wall_ms();
+    text_init(&text, SHOWN_BYTES_MAX);
+    moment_append(&text, tls->from_ms);
+    text_append_string(&text, " to ");
+    moment_append(&text, tls->until_ms);
+    text_append_string(&text, left_ms < 0 ? ", expired for " : ", still ");
+    moment_append_duration(&text, (uint64_t)(left_ms < 0 ? -left_ms : left_ms));
+    send_print("valid", "%s", text.start);
+    text_finish(&text);
+}
+
+static void print_tls(const struct tls_sight *tls, const struct outcome *outcome)
+{
+    const char *certificate = outcome->connected                    ? "the certificate is valid for this host"
+                              : outcome->kind == OUTCOME_TLS_VERIFY ? "the certificate is not trusted"
+                                                                    : "not reached";
+    if (tls->version[0] == '\0')
+        send_print("TLS", "%s", certificate);
+    else
+        send_print("TLS", "%s%s%s%s%s, %s", tls->version, tls->cipher[0] != '\0' ? ", " : "", tls->cipher, tls->application[0] != '\0' ? ", " : "",
+                   tls->application, certificate);
+    if (!tls->has_certificate)
+        return;
+    print_slice("subject", slice_of(tls->subject));
+    print_slice("issuer", slice_of(tls->issuer));
+    if (tls->from_ms >= 0 && tls->until_ms >= 0)
+        print_validity(tls);
+}
+
 static void answered(void *context, const struct outcome *outcome)
 {
     struct posting *posting = context;
@@ -139,10 +173,7 @@ static void answered(void *context, const struct outcome *outcome)
     posting->delivered = outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status < 300;
     verdict_error_class(outcome, error);
     if (posting->send->url.https)
-        send_print("TLS", "%s",
-                   outcome->connected                    ? "the certificate is valid for this host"
-                   : outcome->kind == OUTCOME_TLS_VERIFY ? "the certificate is not trusted"
-                                                         : "not reached");
+        print_tls(&posting->tls, outcome);
     if (outcome->kind == OUTCOME_ANSWERED)
         send_print("answer", "HTTP status %d", outcome->status);
     else
@@ -195,7 +226,8 @@ static bool make(struct posting *posting)
                                                  .ca_file = settings->ca_file,
                                                  .proxy = settings->proxy,
                                                  .client_cert = settings->client_cert,
-                                                 .client_key = settings->client_key };
+                                                 .client_key = settings->client_key,
+                                                 .tls_sight = &posting->tls };
     posting->lanes = lanes_create(&posting->loop, &lanes_options);
     struct signature_options signature_options = { .keys = &settings->signing_keys, .scope = settings->signing_scope };
     random_bytes(&signature_options.hash_key, sizeof(signature_options.hash_key));

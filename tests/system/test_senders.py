@@ -1,10 +1,12 @@
 """publish, send and reindex against a real Kafka, Redis and receiver."""
 import json
 import os
+import re
 import subprocess
 import urllib.error
 import urllib.request
 
+import certificates
 import harness
 from harness import event
 
@@ -91,6 +93,27 @@ def test_send_says_how_it_failed(rig):
     assert code == 0 and '"error":"this is a test' in output
     assert tool.command("send", "http://x/", "--type", "lunch")[0] == 2 and tool.command("send")[0] == 2
     assert tool.command("send", "http://a.example.com/" + "x" * 9000)[0] == 1
+
+
+def test_send_shows_the_connection_and_the_certificate_of_a_receiver(folder):
+    authority = certificates.Authority(folder, "our-ca")
+    environment = {**os.environ, "JOBHOOK_KAFKA_BROKERS": "127.0.0.1:1", "JOBHOOK_REDIS_URL": "redis://127.0.0.1:1", "JOBHOOK_EGRESS_ALLOW": "127.0.0.0/8",
+                   "JOBHOOK_CA_FILE": authority.pem}
+    valid, expired = r"valid     \S+Z to \S+Z, still 2\d d", r"valid     \S+Z to \S+Z, expired for [12] d"
+    cases = [("good", {}, ["the certificate is valid for this host", "answer    HTTP status 200", valid]),
+             ("late", {"days": -1}, ["the certificate is not trusted", "certificate has expired", expired]),
+             ("elsewhere", {"names": "DNS:other.example"}, ["the certificate is not trusted", "not for this host", valid])]
+    for name, certificate, parts in cases:
+        receiver = harness.Receiver(folder, certificate=authority.sign(name, **certificate)[2]).start()
+        try:
+            result = subprocess.run([harness.BINARY, "send", receiver.url("ok")], env=environment, capture_output=True, text=True, timeout=60)
+        finally:
+            receiver.stop()
+        assert result.returncode == (name != "good"), result.stdout + result.stderr
+        for part in [r"TLS       TLSv1\.3, ", f"subject   CN={name}\n", "issuer    CN=our-ca\n", *parts]:
+            assert re.search(part, result.stdout), (part, result.stdout)
+        if name != "late":  # there is a cipher once the handshake is over
+            assert re.search(r"TLS       TLSv1\.3, TLS_\w+(, http/1\.1)?, ", result.stdout), result.stdout
 
 
 def test_send_through_kafka_follows_the_event_to_its_end(rig):
