@@ -23,6 +23,7 @@ RESULTS = os.path.join(rig.harness.PROJECT, ".build", "bench")
 CASES = {
     "delivery": cases_cost.case_delivery,
     "claims": cases_cost.case_claims,
+    "scale": cases_cost.case_scale,
     "https": cases_cost.case_https,
     "slow": cases_cost.case_slow,
     "replay": cases_cost.case_replay,

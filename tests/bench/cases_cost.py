@@ -71,6 +71,39 @@ def case_claims(bench, size):
     return {"events": size.events, "rounds": rounds, "figures": {"claims": [ratio(rounds, "jobhook", "without claims")]}}
 
 
+def run_shared(bench, count, processes, **settings):
+    """So many jobhooks of one group share a load that begins when all of them have joined: what one delivery cost, all their time added up."""
+    topic = bench.create_topics("scale", partitions=8)
+    group = "g-" + topic
+    hooks = [bench.hook(topic, group, **settings).start(ready=False) for _ in range(processes)]
+    for hook in hooks:
+        hook.wait_ready(60)
+    time.sleep(5)  # the last of them has moved the others' partitions
+    before = sum(rig.cpu_s(hook.process.pid) for hook in hooks)
+    started = time.monotonic()
+    bench.load(topic, count)
+    rig.harness.wait_for(lambda: sum(hook.settled("delivered") for hook in hooks) >= count, 900, f"{count} deliveries", pause_s=1)
+    took_s = time.monotonic() - started
+    cost = {"us": (sum(rig.cpu_s(hook.process.pid) for hook in hooks) - before) * 1e6 / count, "rate": count / took_s,
+            "deferred": sum(hook.settled("deferred") for hook in hooks)}
+    for hook in hooks:
+        hook.end()
+    return cost
+
+
+def case_scale(bench, size):
+    """Whether a delivery costs the same with more workers and more processes."""
+    rounds = []
+    for number in range(size.rounds):
+        bench.forget_tasks()
+        rounds.append({"1 process": run_shared(bench, size.events, 1), "2 workers": run_shared(bench, size.events, 1, JOBHOOK_WORKERS=2),
+                       "8 processes": run_shared(bench, size.events, 8)})
+        show(number, rounds[-1])
+    table(rounds, "one group, 8 partitions")
+    return {"events": size.events, "rounds": rounds,
+            "figures": {"scale": [ratio(rounds, "2 workers", "1 process"), ratio(rounds, "8 processes", "1 process")]}}
+
+
 def case_https(bench, size):
     """F3: every POST is a full TLS handshake."""
     count = max(5000, size.events // 20)

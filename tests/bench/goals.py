@@ -7,6 +7,7 @@ GOALS = {
     "F1": ("CPU of a delivery ÷ bare libcurl's POST, one keep-alive endpoint", [(AT_MOST, 1.6, "×")]),
     "F2": ("the same at 10,000 endpoints ÷ F1's own", [(AT_MOST, 1.5, "×")]),
     "claims": ("CPU of a delivery ÷ the same without claims in Redis", [(AT_MOST, 1.15, "×")]),
+    "scale": ("CPU of a delivery with 2 workers; with 8 processes, ÷ with one", [(AT_MOST, 1.1, "×"), (AT_MOST, 1.1, "×")]),
     "F3": ("fresh HTTPS connection, CPU of a delivery", [(AT_MOST, 600, "µs")]),
     "F4": ("10,000 in flight (answers after 2 s): memory; CPU ÷ F1's", [(AT_MOST, 250, "MB"), (AT_MOST, 2.5, "×")]),
     "F5": ("produced until received at 1,000/s: p50; p99", [(AT_MOST, 5, "ms"), (AT_MOST, 20, "ms")]),

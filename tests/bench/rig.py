@@ -143,7 +143,7 @@ class Rig:
         """A jobhook that is not started yet."""
         group = group or "g" + uuid.uuid4().hex[:8]
         base = {"JOBHOOK_KAFKA_BROKERS": self.kafka.brokers, "JOBHOOK_TOPIC": topic, "JOBHOOK_GROUP": group, "JOBHOOK_REDIS_URL": self.redis.url}
-        hook = Hook(self.folder, "jobhook-" + group, {**base, **settings})
+        hook = Hook(self.folder, "jobhook-" + uuid.uuid4().hex[:8], {**base, **settings})
         hook.binary = binary
         self.processes.append(hook)
         return hook
