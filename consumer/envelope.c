@@ -2,7 +2,6 @@
 
 #include "consumer/base/memory.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,11 +105,18 @@ static void keep(struct envelope *envelope, const char *name, struct slice value
     envelope->headers[envelope->count++] = (struct envelope_header){ name, value, true };
 }
 
+static void append_number(struct text *text, int64_t value)
+{
+    if (value < 0)
+        text_append_char(text, '-');
+    text_append_u64(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
 /* The storage must not move once slices point into it, so it is made large enough beforehand. */
 static void keep_number(struct envelope *envelope, const char *name, int64_t value)
 {
     size_t before = envelope->storage.length;
-    text_printf(&envelope->storage, "%" PRId64, value);
+    append_number(&envelope->storage, value);
     keep(envelope, name, (struct slice){ envelope->storage.start + before, envelope->storage.length - before });
 }
 
@@ -136,7 +142,11 @@ static void write_record_headers(struct envelope *envelope, const struct event *
 static void write_origin(struct envelope *envelope, const struct source *origin)
 {
     size_t before = envelope->storage.length;
-    text_printf(&envelope->storage, SLICE_FORMAT "/%" PRId32 "/%" PRId64, SLICE_ARGS(origin->topic), origin->partition, origin->offset);
+    text_append(&envelope->storage, origin->topic);
+    text_append_char(&envelope->storage, '/');
+    append_number(&envelope->storage, origin->partition);
+    text_append_char(&envelope->storage, '/');
+    append_number(&envelope->storage, origin->offset);
     keep(envelope, "jobhook-origin", (struct slice){ envelope->storage.start + before, envelope->storage.length - before });
 }
 

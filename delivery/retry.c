@@ -148,7 +148,8 @@ void retry_delay_write(uint64_t delay_ms, struct text *text)
     const struct unit *unit = units;
     while (delay_ms % unit->ms != 0)
         unit++;
-    text_printf(text, "%llu%s", (unsigned long long)(delay_ms / unit->ms), unit->name);
+    text_append_u64(text, delay_ms / unit->ms);
+    text_append_string(text, unit->name);
 }
 
 void retry_topic_write(const char *topic, uint64_t delay_ms, struct text *text)
