@@ -199,6 +199,7 @@ fi
 if wants system && [ $built = yes ]; then python system -n 5; fi # they wait more than they work
 if wants libraries && [ $built = yes ]; then python system -n 5 -m "not same_everywhere"; fi
 [ ${#beside[@]} -eq 0 ] || join_beside
+if wants system && [ $built = yes ] && git describe --tags --abbrev=0 HEAD^ >/dev/null 2>&1; then shell "version skew" tests/system/skew.sh; fi
 if wants image; then shell "image (buildah)" tests/system/image.sh; fi
 if wants chart && [ $built = yes ]; then python system/chart -n 2 -rP; fi # -rP: sizes and times are in the log
 

@@ -4,14 +4,11 @@
 
 static void begin(struct json *json, const char *name)
 {
-    if (json->comma)
+    if (name != NULL)
+        text_append_member(json->text, name, json->comma);
+    else if (json->comma)
         text_append_char(json->text, ',');
     json->comma = true;
-    if (name == NULL)
-        return;
-    text_append_char(json->text, '"');
-    text_append_string(json->text, name);
-    text_append_string(json->text, "\":");
 }
 
 static void begin_inside(struct json *json, char bracket)

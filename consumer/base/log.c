@@ -18,7 +18,9 @@ enum {
     BATCH_MS = 20,              /* how long the first line of a batch may wait for company */
     STOP_MS = 1000,
     USUAL_BYTES = 500, /* of a line */
-    TIME_BYTES = 24,
+    TIME_BYTES = 24,   /* of 2026-03-01T12:00:00.250Z */
+    SECOND_BYTES = 20, /* up to the dot */
+    DATE_BYTES = 11,   /* up to the T */
 };
 
 struct half {
@@ -83,25 +85,38 @@ static void write_digits(char **end, int number, int count)
     *end += count;
 }
 
-/* 2026-03-01T12:00:00.250Z. Every line has one, and printf would take as long as for the rest of the line. */
-static void append_time(struct text *line, bool with_date)
+/* 2026-03-01T12:00:00. */
+static void write_second(time_t second, char *end)
 {
-    int64_t now_ms = clock_wall_ms();
-    time_t now_s = (time_t)(now_ms / 1000);
-    struct tm utc;
-    if (gmtime_r(&now_s, &utc) == NULL)
-        return; /* a clock beyond the year 2^31 */
+    struct tm utc = { .tm_year = 70, .tm_mday = 1 };
+    (void)gmtime_r(&second, &utc); /* a clock beyond the year 2^31 leaves the beginning of 1970 */
     const struct part {
         int number, digits;
         char after;
-    } parts[] = { { utc.tm_year + 1900, 4, '-' }, { utc.tm_mon + 1, 2, '-' }, { utc.tm_mday, 2, 'T' },         { utc.tm_hour, 2, ':' },
-                  { utc.tm_min, 2, ':' },         { utc.tm_sec, 2, '.' },     { (int)(now_ms % 1000), 3, 'Z' } };
-    char time[TIME_BYTES], *end = time;
-    for (const struct part *part = with_date ? parts : parts + 3; part < parts + COUNT_OF(parts); part++) {
-        write_digits(&end, part->number, part->digits);
-        *end++ = part->after;
+    } parts[] = { { utc.tm_year + 1900, 4, '-' }, { utc.tm_mon + 1, 2, '-' }, { utc.tm_mday, 2, 'T' },
+                  { utc.tm_hour, 2, ':' },        { utc.tm_min, 2, ':' },     { utc.tm_sec, 2, '.' } };
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        write_digits(&end, parts[i].number, parts[i].digits);
+        *end++ = parts[i].after;
     }
-    text_append(line, (struct slice){ time, (size_t)(end - time) });
+}
+
+/* 2026-03-01T12:00:00.250Z. Every line has one: it is written anew for each second only, and printf would take as long as for the rest of the line. */
+static void append_time(struct text *line, bool with_date)
+{
+    static _Thread_local struct {
+        time_t second;
+        char bytes[TIME_BYTES];
+    } last = { .second = -1 };
+    int64_t now_ms = clock_wall_ms();
+    time_t second = (time_t)(now_ms / 1000);
+    if (second != last.second)
+        write_second(second, last.bytes);
+    last.second = second;
+    char *end = last.bytes + SECOND_BYTES;
+    write_digits(&end, (int)(now_ms % 1000), 3);
+    *end = 'Z';
+    text_append(line, with_date ? (struct slice){ last.bytes, TIME_BYTES } : (struct slice){ last.bytes + DATE_BYTES, TIME_BYTES - DATE_BYTES });
 }
 
 static void append_number(struct text *line, int64_t number)
@@ -142,9 +157,7 @@ static void append_text_value(struct text *line, const struct log_field *field)
 static void append_field(struct text *line, enum log_format format, const struct log_field *field)
 {
     if (format == LOG_JSON) {
-        text_append_string(line, ",\"");
-        text_append_string(line, field->name); /* our own word: nothing in it to escape */
-        text_append_string(line, "\":");
+        text_append_member(line, field->name, true);
         append_json_value(line, field);
     } else {
         text_append_char(line, ' ');

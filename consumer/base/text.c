@@ -205,9 +205,48 @@ void text_printf(struct text *text, const char *format, ...)
     va_end(arguments);
 }
 
-static bool json_is_plain(unsigned char c)
+void text_append_member(struct text *text, const char *name, bool comma)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    size_t length = strlen(name);
+    if (!reserve(text, length + 4))
+        return;
+    char *at = text->start + text->length;
+    *at = ',';
+    at += comma;
+    *at++ = '"';
+    memcpy(at, name, length);
+    memcpy(at + length, "\":", 3); /* with the NUL */
+    text->length = (size_t)(at - text->start) + length + 2;
+}
+
+/* A table, because most of what is logged and sent goes through it byte by byte: printable ASCII but '"' and '\\'. */
+static inline bool json_is_plain(unsigned char c)
+{
+    static const uint32_t plain[8] = { 0, 0xfffffffb, 0xefffffff, 0x7fffffff };
+    return (plain[c >> 5] >> (c & 31) & 1) != 0;
+}
+
+static size_t plain_run(const unsigned char *bytes, size_t left)
+{
+    size_t run = 0;
+    while (run < left && json_is_plain(bytes[run]))
+        run++;
+    return run;
+}
+
+/* Nearly every string is plain as a whole. */
+static bool append_json_plain(struct text *text, struct slice slice)
+{
+    if (slice.length >= SIZE_MAX - 2 || plain_run((const unsigned char *)slice.start, slice.length) < slice.length ||
+        !reserve(text, slice.length + 2))
+        return false;
+    char *at = text->start + text->length;
+    *at = '"';
+    if (slice.length > 0)
+        memcpy(at + 1, slice.start, slice.length);
+    memcpy(at + 1 + slice.length, "\"", 2); /* with the NUL */
+    text->length += slice.length + 2;
+    return true;
 }
 
 /* Appends the ASCII character `c`, which may not stand in a JSON string as it is. */
@@ -250,13 +289,13 @@ void text_append_json(struct text *text, struct slice slice)
 {
     const unsigned char *bytes = (const unsigned char *)slice.start;
     bool overflowed_before = text->overflowed;
+    if (append_json_plain(text, slice))
+        return;
     size_t length_before = text->length;
     text->overflowed = false;
     text_append_char(text, '"');
     for (size_t at = 0; at < slice.length && !text->overflowed;) {
-        size_t run = 0;
-        while (at + run < slice.length && json_is_plain(bytes[at + run]))
-            run++;
+        size_t run = plain_run(bytes + at, slice.length - at);
         text_append(text, (struct slice){ slice.start + at, run });
         at += run;
         if (at < slice.length)

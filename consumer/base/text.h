@@ -45,6 +45,8 @@ void text_append_string(struct text *text, const char *string);
 void text_append_char(struct text *text, char c);
 void text_append_u64(struct text *text, uint64_t value);
 void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+/* ,"name": with the comma or without: how a member of a JSON object begins. The name is a literal of ours, in which nothing is to be escaped. */
+void text_append_member(struct text *text, const char *name, bool comma);
 /* A JSON string with its quotes: control characters, DEL, and U+2028/2029 escaped, bytes that are not UTF-8 replaced by U+FFFD. */
 void text_append_json(struct text *text, struct slice slice);
 

@@ -12,6 +12,7 @@ import time
 
 import rig
 import cases_cost
+import cases_running
 import cases_time
 import cases_waiting
 import growth
@@ -32,10 +33,14 @@ CASES = {
     "neighbour": cases_time.case_neighbour,
     "waiting": cases_waiting.case_waiting,
     "idle": cases_waiting.case_idle,
+    "rolling": cases_running.case_rolling,
+    "scaling": cases_running.case_scaling,
+    "scrape": cases_running.case_scrape,
+    "watching": cases_running.case_watching,
     "growth": growth.case_growth,
 }
 NOT_BY_DEFAULT = ("growth",)
-QUICK_ROUNDS = {"slow": 3, "retries": 2, "neighbour": 2, "waiting": 2, "idle": 1}  # they wait more than they work: fewer when it has to be quick
+QUICK_ROUNDS = {"slow": 3, "retries": 2, "neighbour": 2, "waiting": 2, "idle": 1, "rolling": 1, "scaling": 1}  # they wait more than they work: fewer when it has to be quick
 
 Size = collections.namedtuple("Size", "events rounds seconds")
 

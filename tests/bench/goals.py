@@ -22,6 +22,10 @@ GOALS = {
     "F9": ("replay of delivered events: skips per second of CPU", [(AT_LEAST, 50000, "")]),
     "F10": ("100,000 events in retry topics: more memory; idle CPU", [(AT_MOST, 32, "MB"), (AT_MOST, 3, "%")]),
     "F11": ("Redis memory of a delivered task, id of 36 bytes", [(AT_MOST, 216, "B")]),
+    "F12": ("three copies replaced in turn under 2,000/s: lost; doubled; p99 meanwhile", [(AT_MOST, 0, ""), (AT_MOST, 0, ""), (AT_MOST, 2000, "ms")]),
+    "F13": ("one copy, four, one under 2,000/s: lost; doubled; p99 meanwhile", [(AT_MOST, 0, ""), (AT_MOST, 0, ""), (AT_MOST, 2000, "ms")]),
+    "F14": ("a scrape with 600 partitions over all topics", [(AT_MOST, 5, "ms"), (AT_MOST, 200, "KB")]),
+    "F15": ("log and metrics: share of a delivery's instructions (user space)", [(AT_MOST, 5, "%")]),
 }
 
 

@@ -68,13 +68,6 @@ class FastReceiver(harness.Process):
 
 class Hook(harness.Jobhook):
     """jobhook, perhaps another build of it, whose costs are looked at."""
-    binary = harness.BINARY
-
-    def start(self, ready=True):
-        self.spawn([self.binary, "run"], self.environment())
-        if ready:
-            self.wait_ready()
-        return self
 
     def wait_settled(self, count, results=("delivered",), seconds=900):
         """Waits until so many events have that result; asks seldom, because being asked costs, too: open descriptors are counted one by one."""

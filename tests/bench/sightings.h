@@ -23,6 +23,7 @@ static struct sightings {
     uint64_t *answered_us;   /* by the number of the task: when its last attempt was answered */
     uint64_t first_us, last_us;
     uint64_t early;
+    uint64_t tasks; /* different ones */
 } sightings;
 
 static inline uint64_t sightings_now_us(void)
@@ -54,6 +55,7 @@ static inline void sightings_note_retry(uint64_t task, uint64_t attempt, uint64_
         abort();
     if (attempt == 0 || attempt > 6 || task >= TASKS_MAX)
         return;
+    sightings.tasks += sightings.answered_us[task] == 0;
     if (attempt > 1 && sightings.answered_us[task] != 0) {
         int64_t late_us = (int64_t)(now_us - sightings.answered_us[task]) - (INT64_C(1000000) << (attempt - 2));
         samples_add(&sightings.lateness, late_us);
@@ -94,12 +96,13 @@ static inline void samples_print(const char *name, struct samples *samples)
     printf("}");
 }
 
-/* ,"latency":{…},"lateness":{…},"early":…,"seconds":… */
+/* ,"latency":{…},"lateness":{…},"early":…,"tasks":…,"seconds":… */
 static inline void sightings_print(void)
 {
     samples_print("latency", &sightings.latency);
     samples_print("lateness", &sightings.lateness);
-    printf(",\"early\":%" PRIu64 ",\"seconds\":%.6f", sightings.early, (double)(sightings.last_us - sightings.first_us) / 1e6);
+    printf(",\"early\":%" PRIu64 ",\"tasks\":%" PRIu64 ",\"seconds\":%.6f", sightings.early, sightings.tasks,
+           (double)(sightings.last_us - sightings.first_us) / 1e6);
 }
 
 #endif

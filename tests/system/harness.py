@@ -375,6 +375,8 @@ class Receiver(Process):
 # -------------------------------------------------------------------------------------------------------------------------- jobhook
 
 class Jobhook(Process):
+    binary = BINARY  # or another build of it
+
     def __init__(self, folder, name, settings):
         super().__init__(folder, name)
         self.http = f"127.0.0.1:{free_ports(1)[0]}"
@@ -385,7 +387,7 @@ class Jobhook(Process):
         return {**kept, **{name: str(value) for name, value in self.settings.items() if value is not None}}
 
     def start(self, ready=True):
-        self.spawn([BINARY, "run"], self.environment())
+        self.spawn([self.binary, "run"], self.environment())
         if ready:
             self.wait_ready()
         return self
@@ -393,7 +395,7 @@ class Jobhook(Process):
     def command(self, *arguments, seconds=60, **settings):
         """Runs another command of the program with the same settings: (exit status, output, errors)."""
         environment = {**self.environment(), **settings}
-        result = subprocess.run([BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
+        result = subprocess.run([self.binary, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
                                 cwd=self.folder)
         return result.returncode, result.stdout, result.stderr
 
