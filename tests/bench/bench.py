@@ -39,7 +39,7 @@ CASES = {
     "watching": cases_running.case_watching,
     "growth": growth.case_growth,
 }
-NOT_BY_DEFAULT = ("growth",)
+NOT_BY_DEFAULT = ("growth", "watching")
 QUICK_ROUNDS = {"slow": 3, "retries": 2, "neighbour": 2, "waiting": 2, "idle": 1, "rolling": 1, "scaling": 1}  # they wait more than they work: fewer when it has to be quick
 
 Size = collections.namedtuple("Size", "events rounds seconds")
