@@ -262,3 +262,33 @@ Test(text, a_json_string_fits_whole_or_not_at_all)
         text_finish(&text);
     }
 }
+
+Test(text, a_member_begins_whole_or_not_at_all)
+{
+    struct text text;
+    text_init(&text, 12);
+    text_append_member(&text, "ab", false);
+    cr_assert_str_eq(text.start, "\"ab\":");
+    text_append_member(&text, "cd", true);
+    cr_assert_str_eq(text.start, "\"ab\":,\"cd\":");
+    cr_assert_eq(text.length, 11);
+    cr_assert_not(text.overflowed);
+    text_append_member(&text, "e", true);
+    cr_assert(text.overflowed);
+    cr_assert_str_eq(text.start, "\"ab\":,\"cd\":");
+    text_finish(&text);
+}
+
+Test(text, a_plain_json_string_fills_the_limit_to_the_last_byte)
+{
+    struct text text;
+    text_init(&text, 6);
+    text_append_json(&text, SLICE("four"));
+    cr_assert_str_eq(text.start, "\"four\"");
+    cr_assert_not(text.overflowed);
+    text_clear(&text);
+    text_append_json(&text, SLICE("fives"));
+    cr_assert(text.overflowed);
+    cr_assert_eq(text.length, 0);
+    text_finish(&text);
+}
