@@ -108,7 +108,7 @@ static void append_time(struct text *line, bool with_date)
         time_t second;
         char bytes[TIME_BYTES];
     } last = { .second = -1 };
-    int64_t now_ms = clock_wall_ms();
+    int64_t wall_ms = clock_wall_ms(), now_ms = wall_ms < 0 ? 0 : wall_ms; /* digits have no sign: a clock before 1970 says its beginning */
     time_t second = (time_t)(now_ms / 1000);
     if (second != last.second)
         write_second(second, last.bytes);
