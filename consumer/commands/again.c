@@ -145,6 +145,8 @@ static void note_plans(struct again *again)
 static bool save(struct again *again)
 {
     struct text problem;
+    if (!again_watch_save(again))
+        return false;
     text_init(&problem, PROBLEM_BYTES);
     again->now.since_ms = again->search->selection.since_ms;
     again->now.until_ms = again->search->selection.until_ms;
@@ -242,7 +244,7 @@ static bool take_batch(struct again *again)
     CRASH_POINT("again-planned", "", "");
     again_produce(again);
     CRASH_POINT("again-acked", "", "");
-    return !again->options->wait || watch_all(again);
+    return watch_all(again);
 }
 
 static void clear_batch(struct again *again)
@@ -323,7 +325,7 @@ static bool prepare(struct again *again)
 {
     char problem[PROBLEM_BYTES] = "";
     selection_sort_places(&again->search->selection);
-    if (!again->options->dry_run && !open_checkpoint(again))
+    if (!again->options->dry_run && (!open_checkpoint(again) || !again_watch_open(again)))
         return false;
     const struct checkpoint *before = &again->before;
     if (!search_begin(again->search, again->settings, before->left, before->partitions) || !choose_topic(again))
@@ -340,6 +342,12 @@ static bool is_worth_keeping(const struct again *again)
     return again->saved || again->before.identity != NULL;
 }
 
+static void close_files(struct again *again, bool finished)
+{
+    again_watch_close(again, finished);
+    checkpoint_close(&again->file, finished);
+}
+
 static int finish(struct again *again, bool fine)
 {
     bool whole = fine && !again_is_interrupted();
@@ -348,7 +356,7 @@ static int finish(struct again *again, bool fine)
         fine = save(again);
     if (!whole && !again->options->dry_run)
         fputs("not finished: the same command goes on from here\n", stderr);
-    checkpoint_close(&again->file, whole || !is_worth_keeping(again));
+    close_files(again, whole || !is_worth_keeping(again));
     if (whole && again->options->wait && !again->options->dry_run)
         whole = again_follow(again);
     bool all = whole && again->failed == 0 && again_refused(again) + again->before.refused + again_missing(again) == 0;
@@ -376,7 +384,7 @@ int again_run(struct again_options *options, const struct settings *settings)
     again->resend = options->search.of == SEARCH_EVENTS;
     again->file.descriptor = -1;
     if (!run(again, &code))
-        checkpoint_close(&again->file, !is_worth_keeping(again));
+        close_files(again, !is_worth_keeping(again));
     clear_batch(again);
     if (again->watched != NULL)
         fclose(again->watched);

@@ -49,7 +49,8 @@ struct again {
     uint64_t told;   /* refusals that were printed */
     uint64_t sent_ms, sent_in_window;
     struct progress progress;
-    FILE *watched; /* with --wait: tasks and their epochs; no name, gone with the process */
+    FILE *watched; /* what was sent: tasks and their epochs; beside the checkpoint, so that --wait follows what an interrupted run sent, too */
+    char *watched_path;
     uint64_t watched_count;
 };
 
@@ -60,7 +61,11 @@ void again_show_progress(struct again *again);
 /* again_produce.c: gives out what was judged good, and waits until it is acknowledged. */
 void again_produce(struct again *again);
 
-/* again_watch.c: notes a task; follows all of them to their end, false: some are dead again, or it was interrupted. */
+/* again_watch.c: opens the file of what was sent, cut to what the checkpoint counts; makes it durable before a checkpoint that counts it; notes a task;
+ * follows all of them to their end, false: some are dead again, or it was interrupted. */
+MUST_USE bool again_watch_open(struct again *again);
+MUST_USE bool again_watch_save(struct again *again);
+void again_watch_close(struct again *again, bool finished); /* `finished`: removes it; what is open can be followed still */
 MUST_USE bool again_watch(struct again *again, const struct again_item *item);
 MUST_USE bool again_follow(struct again *again);
 

@@ -1,4 +1,4 @@
-/* --wait: the tasks that were sent lie in a file without a name, and are asked about in turn until each has come to an end. */
+/* --wait: the tasks that were sent lie in a file, and are asked about in turn until each has come to an end. */
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/moment.h"
@@ -7,39 +7,101 @@
 #include "delivery/event.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { ROUND_EVERY_MS = 500, PART = 1000, TURN_MS = 50, SUMMARY_BYTES = 1024 };
 
 struct watched {
+    int64_t sent_ms;
     uint32_t epoch, length;
 };
 
 struct follow {
     struct again *again;
     FILE *rest; /* those that have not ended */
-    uint64_t open, delivered, dead;
+    uint64_t open, delivered, dead, forgotten;
     struct watched heads[PART];
     char ids[PART][EVENT_TASK_ID_MAX];
     struct slice slices[PART];
     struct lookup_answer answers[PART];
 };
 
-static bool write_one(FILE *file, uint32_t epoch, struct slice id)
+static bool fail(const struct again *again, const char *problem)
 {
-    struct watched head = { epoch, (uint32_t)id.length };
-    return fwrite(&head, sizeof(head), 1, file) == 1 && fwrite(id.start, 1, id.length, file) == id.length;
+    return again_fail(again, again->watched_path != NULL ? again->watched_path : "a file of what was sent", problem);
+}
+
+static bool write_one(FILE *file, const struct watched *head, const char *id)
+{
+    return fwrite(head, sizeof(*head), 1, file) == 1 && fwrite(id, 1, head->length, file) == head->length;
+}
+
+/* ---- the file ---- */
+
+static bool take_descriptor(struct again *again, int descriptor)
+{
+    struct stat status;
+    bool goes_on = again->before.identity != NULL;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || (!goes_on && status.st_size > 0))
+        return fail(again, "is no file of this run; remove it, or name another --checkpoint");
+    bool whole = (uint64_t)status.st_size >= again->before.followed_bytes;
+    off_t kept = whole ? (off_t)again->before.followed_bytes : 0;
+    if (!whole && again->options->wait)
+        fputs("what the interrupted run sent is not known any more: --wait follows only the rest\n", stderr);
+    if (ftruncate(descriptor, kept) != 0 || lseek(descriptor, kept, SEEK_SET) != kept || (again->watched = fdopen(descriptor, "r+")) == NULL)
+        return fail(again, strerror(errno));
+    again->watched_count = whole ? again->before.followed : 0;
+    return true;
+}
+
+bool again_watch_open(struct again *again)
+{
+    size_t size = strlen(again->file.path) + sizeof(".sent");
+    again->watched_path = memory_create(size);
+    snprintf(again->watched_path, size, "%s.sent", again->file.path);
+    int descriptor = open(again->watched_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (descriptor >= 0 && take_descriptor(again, descriptor))
+        return true;
+    if (descriptor < 0)
+        fail(again, strerror(errno));
+    else
+        close(descriptor);
+    free(again->watched_path); /* not ours to remove */
+    again->watched_path = NULL;
+    return false;
+}
+
+bool again_watch_save(struct again *again)
+{
+    if (fflush(again->watched) != 0 || fdatasync(fileno(again->watched)) != 0)
+        return fail(again, strerror(errno));
+    again->now.followed = again->watched_count;
+    again->now.followed_bytes = (uint64_t)ftello(again->watched);
+    return true;
+}
+
+void again_watch_close(struct again *again, bool finished)
+{
+    if (finished && again->watched_path != NULL)
+        unlink(again->watched_path);
+    free(again->watched_path);
+    again->watched_path = NULL;
 }
 
 bool again_watch(struct again *again, const struct again_item *item)
 {
-    if (again->watched == NULL && (again->watched = tmpfile()) == NULL)
-        return again_fail(again, "a temporary file for --wait", strerror(errno));
+    const struct slice id = item->entry.event->task_id;
+    const struct watched head = { clock_wall_ms() + again->redis_ahead_ms, item->plan.epoch, (uint32_t)id.length };
     again->watched_count++;
-    return write_one(again->watched, item->plan.epoch, item->entry.event->task_id) ||
-           again_fail(again, "a temporary file for --wait", strerror(errno));
+    return write_one(again->watched, &head, id.start) || fail(again, strerror(errno));
 }
+
+/* ---- following ---- */
 
 static size_t read_part(struct follow *follow, FILE *file)
 {
@@ -54,10 +116,15 @@ static size_t read_part(struct follow *follow, FILE *file)
     return count;
 }
 
-/* Delivered or dead in that epoch, or in a later one already. */
+/* Delivered or dead in that epoch, or in a later one already. One that Redis does not know may not have been taken up yet, for as long as it would be
+ * remembered. */
 static bool has_ended(struct follow *follow, size_t at)
 {
     const struct lookup_answer *answer = &follow->answers[at];
+    if (answer->result == LOOKUP_NOTHING && answer->now_ms - follow->heads[at].sent_ms > (int64_t)follow->again->settings->state_ttl_ms) {
+        follow->forgotten++;
+        return true;
+    }
     if (answer->result != LOOKUP_FOUND || answer->record.rank < rank_dead(follow->heads[at].epoch))
         return false;
     bool dead = answer->record.rank == rank_dead(follow->heads[at].epoch);
@@ -74,8 +141,8 @@ static bool ask_part(struct follow *follow, size_t count)
         if (has_ended(follow, i))
             continue;
         follow->open++;
-        if (!write_one(follow->rest, follow->heads[i].epoch, follow->slices[i]))
-            return again_fail(follow->again, "a temporary file for --wait", strerror(errno));
+        if (!write_one(follow->rest, &follow->heads[i], follow->ids[i]))
+            return fail(follow->again, strerror(errno));
     }
     return true;
 }
@@ -86,7 +153,7 @@ static bool ask_all(struct follow *follow)
     follow->open = 0;
     follow->rest = tmpfile();
     if (follow->rest == NULL)
-        return again_fail(follow->again, "a temporary file for --wait", strerror(errno));
+        return fail(follow->again, strerror(errno));
     rewind(follow->again->watched);
     while ((count = read_part(follow, follow->again->watched)) > 0)
         if (!ask_part(follow, count))
@@ -118,6 +185,8 @@ static void print_end(const struct follow *follow)
     text_append_string(&text, " delivered, ");
     tally_append_number(&text, follow->dead);
     text_append_string(&text, " dead again");
+    if (follow->forgotten > 0)
+        text_printf(&text, ", %" PRIu64 " forgotten by now (JOBHOOK_STATE_TTL)", follow->forgotten);
     if (follow->open > 0) {
         text_append_string(&text, ", ");
         tally_append_number(&text, follow->open);
@@ -142,7 +211,7 @@ bool again_follow(struct again *again)
         fclose(follow->rest);
     if (fine)
         print_end(follow);
-    fine = fine && follow->open == 0 && follow->dead == 0;
+    fine = fine && follow->open + follow->dead + follow->forgotten == 0;
     free(follow);
     return fine;
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAD "jobhook-checkpoint 1\n"
+#define HEAD "jobhook-checkpoint 2\n"
 
 /* ---- the text ---- */
 
@@ -30,6 +30,7 @@ void checkpoint_write(const struct checkpoint *checkpoint, struct text *text)
     text_printf(text, "run %s\n", checkpoint->identity);
     text_printf(text, "moments %" PRId64 " %" PRId64 "\n", checkpoint->since_ms, checkpoint->until_ms);
     text_printf(text, "counts %" PRIu64 " %" PRIu64 "\n", checkpoint->sent, checkpoint->refused);
+    text_printf(text, "followed %" PRIu64 " %" PRIu64 "\n", checkpoint->followed, checkpoint->followed_bytes);
     for (size_t i = 0; i < checkpoint->partitions; i++)
         text_printf(text, "left %" PRId32 " %" PRId64 " %" PRId64 "\n", checkpoint->left[i].partition, checkpoint->left[i].from,
                     checkpoint->left[i].until);
@@ -107,17 +108,19 @@ static bool read_plans(struct slice *rest, struct slice *line, struct checkpoint
 static bool read_lines(struct slice rest, struct checkpoint *checkpoint)
 {
     struct slice line;
-    uint64_t moments[2], counts[2];
+    uint64_t moments[2], counts[2], followed[2];
     if (!take_line(&rest, &line) || !take_line(&rest, &line) || !slice_starts_with(line, "run "))
         return false;
     checkpoint->identity = memory_copy(line.start + 4, line.length - 4);
     if (!take_line(&rest, &line) || !read_numbers(line, "moments", moments, 2) || !take_line(&rest, &line) ||
-        !read_numbers(line, "counts", counts, 2))
+        !read_numbers(line, "counts", counts, 2) || !take_line(&rest, &line) || !read_numbers(line, "followed", followed, 2))
         return false;
     checkpoint->since_ms = (int64_t)moments[0];
     checkpoint->until_ms = (int64_t)moments[1];
     checkpoint->sent = counts[0];
     checkpoint->refused = counts[1];
+    checkpoint->followed = followed[0];
+    checkpoint->followed_bytes = followed[1];
     return read_left(&rest, &line, checkpoint) && read_plans(&rest, &line, checkpoint);
 }
 

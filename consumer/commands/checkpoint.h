@@ -22,7 +22,8 @@ struct checkpoint {
     char *identity;             /* what the run was asked for, in its words */
     int64_t since_ms, until_ms; /* what its moments were */
     uint64_t sent, refused;
-    struct search_range *left; /* of each partition, from 0 */
+    uint64_t followed, followed_bytes; /* tasks in the file beside it that --wait follows, and how much of that file counts */
+    struct search_range *left;         /* of each partition, from 0 */
     size_t partitions;
     struct checkpoint_plan *plans; /* given out, perhaps not produced: behind `left` */
     size_t plan_count;

@@ -230,7 +230,8 @@ def test_an_interrupted_replay_goes_on_and_doubles_nothing(rig, place, forced, m
     rig.wait_no_lag()
     again = rig.receiver.wait(before + 8)[before:]
     assert sorted(r["id"] for r in again) == tasks and {r["headers"]["jobhook-replay"] for r in again} == {"1"}
-    assert not os.path.exists(os.path.join(rig.folder, "cp"))
+    assert "8 delivered, 0 dead again" in output
+    assert not os.path.exists(os.path.join(rig.folder, "cp")) and not os.path.exists(os.path.join(rig.folder, "cp.sent"))
 
 
 def test_a_replay_that_is_killed_goes_on_and_doubles_nothing(rig):
@@ -243,8 +244,10 @@ def test_a_replay_that_is_killed_goes_on_and_doubles_nothing(rig):
     rig.receiver.wait(before + 50)
     run.kill()
     run.wait()
-    code, output, errors = hook.command("dlq", "replay", "--all", "--rate", "41")  # the rate is no part of what is asked for
-    assert code == 0 and "120 replayed" in output and "goes on" in errors, output + errors
+    # The rate is no part of what is asked for, and what was sent before the interruption is waited for, too.
+    code, output, errors = hook.command("dlq", "replay", "--all", "--rate", "41", "--wait")
+    assert code == 0 and "120 replayed" in output and "goes on" in errors and "120 delivered, 0 dead again" in output, output + errors
+    assert not [n for n in os.listdir(rig.folder) if ".checkpoint" in n]
     rig.receiver.wait(before + 120)
     rig.wait_no_lag()
     assert len(rig.receiver.requests()) == before + 120
@@ -288,6 +291,10 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(rig):
     code, _, errors = tool.command("dlq", "replay", "--reason", "expired", "--checkpoint", path)
     assert code == 1 and "a run with other options" in errors
     assert tool.command(*options)[0] == 0 and sum(rig.kafka.end_offsets(f"{rig.topic}.retry.100ms").values()) == 30
+    with open(path + "-3.sent", "w") as f:
+        f.write("somebody's")
+    code, _, errors = tool.command(*options, "--force", "--checkpoint", path + "-3")
+    assert code == 1 and "is no file of this run" in errors and open(path + "-3.sent").read() == "somebody's"
     code, _, errors = tool.command(*options[:-1], "/nowhere/cp")
     assert code == 1 and "No such file or directory" in errors
 

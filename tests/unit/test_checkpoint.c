@@ -13,6 +13,8 @@ static void write(struct text *text)
                                            .since_ms = 1760000000000,
                                            .sent = 12,
                                            .refused = 3,
+                                           .followed = 11,
+                                           .followed_bytes = 300,
                                            .left = left,
                                            .partitions = COUNT_OF(left),
                                            .plans = plans,
@@ -30,6 +32,7 @@ Test(checkpoint, says_again_what_was_written)
     cr_assert(checkpoint_read(text_slice(&text), &found, &problem));
     cr_assert_str_eq(found.identity, "0123abcd");
     cr_assert(found.since_ms == 1760000000000 && found.until_ms == 0 && found.sent == 12 && found.refused == 3);
+    cr_assert(found.followed == 11 && found.followed_bytes == 300);
     cr_assert_eq(found.partitions, COUNT_OF(left));
     cr_assert_arr_eq(found.left, left, sizeof(left));
     cr_assert_eq(checkpoint_find(&found, 0, 5)->epoch, 1);
