@@ -12,7 +12,7 @@ run=(librdkafka1 'libcurl4t64|libcurl4' libyajl2 'libhiredis1.1.0|libhiredis0.14
     'libmicrohttpd12t64|libmicrohttpd12' 'libssl3t64|libssl3' ca-certificates)
 unit=("${build[@]}" libcriterion-dev)
 demo=("${build[@]}" redis-tools python3)
-test=("${demo[@]}" git ca-certificates libcriterion-dev python3-venv python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-yaml python3-confluent-kafka
+test=("${demo[@]}" git ca-certificates libcriterion-dev python3-venv python3-pytest python3-pytest-xdist python3-redis python3-jsonschema python3-yaml python3-confluent-kafka zsh
     openssl maven default-jre-headless 'nodejs|bin/node' 'npm|bin/npm' 'golang-go|bin/go' spin clang libclang-rt-dev clang-format valgrind wrk nginx iproute2 prometheus '?valkey-tools')
 ci=("${test[@]}" debootstrap buildah python3-pip)
 
