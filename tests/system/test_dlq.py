@@ -371,7 +371,7 @@ def test_purge_deletes_what_died_before_a_moment(rig):
 
 
 def test_a_receiver_dies_and_returns_and_one_replay_delivers_everything_once(make_rig):
-    count = 3000
+    count = 10000
     rig = make_rig(delays="50ms,60ms")
     hook = rig.jobhook(JOBHOOK_ATTEMPT_TIMEOUT="5s").start()
     urls = [rig.receiver.url(f"ok/{i}", i % 2) for i in range(4)]
@@ -381,9 +381,9 @@ def test_a_receiver_dies_and_returns_and_one_replay_delivers_everything_once(mak
     assert hook.metric('jobhook_dead_letters_total{reason="exhausted"}') == count, "an alert would have fired"
     rig.receiver.start()
     code, output, _ = hook.command("dlq", "list", "--summary")
-    assert code == 0 and output.startswith("3,000 dead letters")
+    assert code == 0 and output.startswith("10,000 dead letters")
     code, output, errors = hook.command("dlq", "replay", "--all", "--wait", seconds=180)
-    assert code == 0 and "3,000 replayed" in output and "3,000 delivered, 0 dead again" in output, output + errors
+    assert code == 0 and "10,000 replayed" in output and "10,000 delivered, 0 dead again" in output, output + errors
     rig.wait_no_lag(60)
     requests = rig.receiver.wait(count, 60)
     assert len(requests) == count and len(rig.receiver.by_task()) == count

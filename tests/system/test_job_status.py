@@ -1,9 +1,12 @@
 """/job-status/{task_id}: what those without a webhook poll. Results byte for byte, never another task's, and an honest answer when it cannot be given."""
+import collections
+import concurrent.futures
 import http.client
 import json
 import os
 import re
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -38,6 +41,12 @@ class Api:
             status, answer = self.task(task_id)
             return status == 200 and answer["delivery"]["state"] == state and answer
         return wait_for(there, seconds, f"{task_id} is {state}", pause_s=0.1)
+
+
+def listens(address):
+    host, port = address.split(":")
+    with socket.socket() as client:
+        return client.connect_ex((host, int(port))) == 0
 
 
 def start(rig, **settings):
@@ -166,6 +175,65 @@ def test_without_redis_or_kafka_it_says_so_and_without_tokens_nothing_listens(ma
     rig.jobhook(JOBHOOK_API_LISTEN=f"127.0.0.1:{port}").start()
     with pytest.raises(OSError):
         Api(f"127.0.0.1:{port}").ask("/job-status/t")
+
+
+def ask_all(apis, task):
+    """Each asks before any reads its answer: [(status, headers, answer)]."""
+    for api in apis:
+        api.connection.request("GET", "/job-status/" + task, headers={"Authorization": "Bearer " + api.token})
+    answers = [api.connection.getresponse() for api in apis]
+    return [(a.status, a.headers, json.loads(a.read())) for a in answers]
+
+
+def test_more_than_can_wait_are_told_to_come_later(rig):
+    hook, api = start(rig)
+    rig.redis.pause()
+    answers = ask_all([Api(api.address) for _ in range(300)], "t")
+    rig.redis.resume()
+    assert {a[0] for a in answers} == {429, 503}
+    for status, headers, body in answers:
+        assert headers["Content-Type"] == "application/json" and set(body) == {"error", "detail"}
+        assert (body["error"], headers["Retry-After"]) == (("too_many_requests", "1") if status == 429 else ("unavailable", "5"))
+    count = sum(a[0] == 429 for a in answers)
+    assert count >= 300 - 256 and hook.metric('jobhook_job_status_requests_total{code="429"}') == count
+    wait_for(lambda: api.task("never")[0] == 404, 30, "Redis is back")
+
+
+def test_without_kafka_what_is_known_by_redis_alone_is_answered(rig):
+    _, api = start(rig)
+    rig.publish(event("t"))
+    api.wait_for_state("t", "nothing_to_send")
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    rig.jobhook(JOBHOOK_API_LISTEN=address, JOBHOOK_API_TOKENS=TOKEN, JOBHOOK_KAFKA_BROKERS="127.0.0.1:1").start(ready=False)
+    other = Api(address)
+    wait_for(lambda: listens(address), 30, "it listens")
+    wait_for(lambda: other.task("never") == (404, {"error": "not_found"}), 30, "it has reached Redis")
+    status, headers, body = other.ask("/job-status/t")
+    assert (status, headers["Content-Type"], headers["Retry-After"]) == (503, "application/json", "5")
+    assert json.loads(body) == {"error": "unavailable", "detail": "Kafka does not answer"}
+
+
+def test_a_poll_storm_takes_nothing_from_deliveries(rig):
+    hook, api = start(rig)
+    count, over, seen = 1500, threading.Event(), collections.Counter()
+
+    def storm(number):
+        apis = [Api(api.address) for _ in range(50)]
+        while not over.is_set():
+            seen.update((a[0], a[2].get("error")) for a in ask_all(apis, f"t{number}"))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        storms = [pool.submit(storm, number) for number in range(8)]
+        try:
+            rig.publish(*[event(f"t{i}", rig.receiver.url("ok")) for i in range(count)])
+            rig.receiver.wait(count, 90)
+            wait_for(lambda: hook.settled("delivered") == count, 60, "all are settled")
+        finally:
+            over.set()
+        for done in storms:
+            done.result(60)
+    assert {t: len(r) for t, r in rig.receiver.by_task().items()} == {f"t{i}": 1 for i in range(count)}, "each once, none failed"
+    assert hook.metric('jobhook_attempts_total{outcome="2xx"}') == count and hook.metric("jobhook_posts_unclaimed_total") == 0
+    assert sum(seen.values()) > 400 and set(seen) <= {(200, None), (404, "not_found"), (429, "too_many_requests"), (503, "unavailable")}, seen
 
 
 def test_tokens_are_exchanged_while_it_runs(rig, folder):
