@@ -66,7 +66,8 @@ void neighbours_turn(struct neighbours *neighbours, uint64_t wait_ms)
         wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     uv_update_time(&neighbours->loop);
     uv_timer_start(&neighbours->alarm, ignore_alarm, wait_ms, 0);
-    uv_run(&neighbours->loop, UV_RUN_ONCE);
+    uv_run(&neighbours->loop,
+           wait_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE); /* before 1.45 a due alarm goes off first, and then it waits for anything */
     timers_run(neighbours->timers, clock_monotonic_ms());
 }
 

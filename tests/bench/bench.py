@@ -14,6 +14,7 @@ import rig
 import cases_cost
 import cases_running
 import cases_time
+import cases_tools
 import cases_waiting
 import growth
 import references
@@ -37,6 +38,8 @@ CASES = {
     "scaling": cases_running.case_scaling,
     "scrape": cases_running.case_scrape,
     "watching": cases_running.case_watching,
+    "letters": cases_tools.case_letters,
+    "polls": cases_tools.case_polls,
     "growth": growth.case_growth,
 }
 NOT_BY_DEFAULT = ("growth", "watching")
