@@ -222,7 +222,7 @@ def test_an_interrupted_replay_goes_on_and_doubles_nothing(rig, place, forced, m
     before = len(rig.receiver.requests())
     options = ["dlq", "replay", "--all", "--checkpoint", os.path.join(rig.folder, "cp")] + (["--force"] if forced else [])
     with monkeypatch.context() as patched:
-        patched.setattr(harness, "BINARY", FAULTS_BINARY)
+        patched.setattr(hook, "binary", FAULTS_BINARY)
         assert hook.command(*options, CRASH_AT=place)[0] == -signal.SIGKILL
     code, output, errors = hook.command(*options, "--wait")
     assert "goes on where a run was interrupted" in errors
