@@ -14,7 +14,7 @@ ONCE = [(INSIDE, "bool dropped;", "bool dropped, gone;"),
         (DELIVERY, "    exits->release(", "    if (!d->gone) exits->release(")]
 
 MUTANTS = {
-    "commit_first": ONCE + [(DELIVERY, "    d->request = deliveries_borrow_request(all);", RELEASE + " d->request = deliveries_borrow_request(all);")],
+    "commit_first": ONCE + [(DELIVERY, "    d->request = delivery_compose_request(d);", RELEASE + " d->request = delivery_compose_request(d);")],
     "scheduled_before_the_ack": [(DELIVERY, "    d->report.delay_ms = delay_ms;",
                                   "struct claim early = delivery_claim(d); if (d->plan == PLAN_NEXT)"
                                   " claims_settle(d->all->options.claims, &early, CLAIMS_SCHEDULED, 0, NULL, NULL); d->report.delay_ms = delay_ms;")],
