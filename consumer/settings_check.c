@@ -149,6 +149,16 @@ static void check_otlp(const struct settings *settings, struct text *mistakes)
         text_append_string(mistakes, "JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none\n");
 }
 
+/* libcurl equips the TLS to a proxy and the TLS through it alike, so that the proxy could ask for what says to receivers who calls. */
+static void check_client_certificate(const struct settings *settings, struct text *mistakes)
+{
+    if ((settings->client_cert == NULL) != (settings->client_key == NULL))
+        text_append_string(mistakes, "JOBHOOK_CLIENT_CERT and JOBHOOK_CLIENT_KEY must be set together\n");
+    if (settings->client_cert != NULL && settings->proxy != NULL && slice_starts_with(slice_of(settings->proxy), "https://"))
+        text_append_string(mistakes, "JOBHOOK_CLIENT_CERT would be shown to an https:// JOBHOOK_PROXY as well: reach the proxy by http://, TLS to "
+                                     "receivers goes through it untouched\n");
+}
+
 void settings_check(const struct settings *settings, struct text *mistakes)
 {
     check_prefix(settings, mistakes);
@@ -164,6 +174,5 @@ void settings_check(const struct settings *settings, struct text *mistakes)
         text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
     if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))
         text_append_string(mistakes, "JOBHOOK_REDIS_CA_FILE and JOBHOOK_REDIS_CLIENT_CERT are for rediss:// only: JOBHOOK_REDIS_URL is none\n");
-    if ((settings->client_cert == NULL) != (settings->client_key == NULL))
-        text_append_string(mistakes, "JOBHOOK_CLIENT_CERT and JOBHOOK_CLIENT_KEY must be set together\n");
+    check_client_certificate(settings, mistakes);
 }

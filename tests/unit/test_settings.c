@@ -702,6 +702,14 @@ Test(settings, certificate_and_key_go_together)
     expect_mistake("JOBHOOK_CLIENT_CERT and JOBHOOK_CLIENT_KEY must be set together");
 }
 
+Test(settings, the_certificate_for_receivers_is_not_for_a_proxy)
+{
+    READ("JOBHOOK_CLIENT_CERT=/dev/null", "JOBHOOK_CLIENT_KEY=/dev/null", "JOBHOOK_PROXY=https://proxy:3128");
+    expect_mistake("JOBHOOK_CLIENT_CERT would be shown to an https:// JOBHOOK_PROXY as well: reach the proxy by http://, TLS to receivers goes "
+                   "through it untouched");
+    cr_assert(READ("JOBHOOK_CLIENT_CERT=/dev/null", "JOBHOOK_CLIENT_KEY=/dev/null", "JOBHOOK_PROXY=http://proxy:3128"), "%s", mistakes.start);
+}
+
 Test(settings, those_of_redis_go_together_too)
 {
     READ("JOBHOOK_REDIS_CLIENT_KEY=/dev/null");
