@@ -32,7 +32,7 @@ def network():
     namespace = Namespace()
     if namespace.why_not:
         namespace.close()
-        pytest.skip(f"no network namespace here: {namespace.why_not}")
+        pytest.fail(f"run this as root, or where namespaces may be made: without one nothing here may be dialled ({namespace.why_not})")
     yield namespace
     namespace.close()
 
