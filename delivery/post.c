@@ -2,6 +2,7 @@
 
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "delivery/post_url.h"
 #include "delivery/retry_after.h"
 
 #include <arpa/inet.h>
@@ -328,72 +329,27 @@ static char *grow(char *memory, size_t *size, size_t wanted)
     return memory_resize(memory, *size);
 }
 
-static bool hosts_agree(const struct url *url, const char *host)
-{
-    struct guard_address address;
-    char inside[GUARD_HOST_MAX + 1];
-    size_t length = strlen(host);
-    if (url->host_kind != GUARD_HOST_IS_IPV6)
-        return slice_is(url->host, host);
-    /* libcurl shortens IPv6 addresses: compare what they mean. */
-    if (length < 3 || length - 2 >= sizeof(inside) || host[0] != '[' || host[length - 1] != ']')
-        return false;
-    memcpy(inside, host + 1, length - 2);
-    inside[length - 2] = '\0';
-    return address_read(inside, &address) && address.v6 && memcmp(address.bytes, url->literal.bytes, sizeof(address.bytes)) == 0;
-}
-
-static bool part_is(CURLU *parser, CURLUPart part, unsigned flags, const char *value)
-{
-    char *found = NULL;
-    bool same = curl_url_get(parser, part, &found, flags) == CURLUE_OK && strcmp(found, value) == 0;
-    curl_free(found);
-    return same;
-}
-
-static bool parser_agrees(CURLU *parser, const char *text, const struct url *url)
-{
-    char *host = NULL, *user = NULL, port[8];
-    if (curl_url_set(parser, CURLUPART_URL, text, CURLU_PATH_AS_IS) != CURLUE_OK)
-        return false;
-    snprintf(port, sizeof(port), "%u", (unsigned)url->port);
-    bool agree = curl_url_get(parser, CURLUPART_HOST, &host, 0) == CURLUE_OK && hosts_agree(url, host) &&
-                 curl_url_get(parser, CURLUPART_USER, &user, 0) == CURLUE_NO_USER && part_is(parser, CURLUPART_PORT, CURLU_DEFAULT_PORT, port) &&
-                 part_is(parser, CURLUPART_SCHEME, 0, url->https ? "https" : "http");
-    curl_free(host);
-    curl_free(user);
-    return agree;
-}
-
-/* Whether libcurl would go where our parser says that this URL leads. A parser for each: one that was used before takes relative URLs, too. */
-static bool parsers_agree(const char *text, const struct url *url)
-{
-    CURLU *parser = curl_url();
-    bool agree = parser != NULL && parser_agrees(parser, text, url);
-    curl_url_cleanup(parser);
-    return agree;
-}
-
-/* False when the parsers disagree. Most posts are for the URL that this handle was used for before: then there is nothing to do. */
-static bool set_url(struct post *post, const struct url *url)
+/* Most posts are for the URL that this handle was used for before: then there is nothing to do. */
+static enum post_url set_url(struct post *post, const struct url *url)
 {
     struct slice text = url->text;
     if (post->url_length == text.length && text.length > 0 && memcmp(post->url, text.start, text.length) == 0)
-        return true;
+        return POST_URL_AGREED;
     post->url_length = 0;
     post->url = grow(post->url, &post->url_size, text.length + 1);
     memcpy(post->url, text.start, text.length);
     post->url[text.length] = '\0';
-    if (strlen(post->url) != text.length || !parsers_agree(post->url, url))
-        return false;
+    enum post_url agreement = strlen(post->url) == text.length ? post_url_judge(post->url, url) : POST_URL_DISAGREED;
+    if (agreement != POST_URL_AGREED)
+        return agreement;
     if (curl_easy_setopt(post->easy, CURLOPT_URL, post->url) != CURLE_OK)
-        return false;
+        return POST_URL_NO_MEMORY;
     memcpy(post->host, url->host.start, url->host.length);
     post->host[url->host.length] = '\0';
     post->port = url->port;
     post->https = url->https;
     post->url_length = text.length;
-    return true;
+    return POST_URL_AGREED;
 }
 
 /* A line break inside a header would begin another one. The request promises that there is none; that no customer's text depends on it is
@@ -444,9 +400,15 @@ bool post_address(struct post *post, const struct url *url, const struct request
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
         post->pinned = false;
     }
-    if (!set_url(post, url)) {
+    switch (set_url(post, url)) {
+    case POST_URL_AGREED:
+        break;
+    case POST_URL_DISAGREED:
         post->saw.blocked = true;
         post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "two parsers disagree about where the URL leads");
+        return false;
+    case POST_URL_NO_MEMORY:
+        post_conclude_early(post, OUTCOME_LOCAL, "out of memory");
         return false;
     }
     set_headers(post, request);

@@ -29,8 +29,8 @@ static const struct meaning {
     { CURLE_OUT_OF_MEMORY, OUTCOME_LOCAL, "out of memory" },
     { CURLE_ABORTED_BY_CALLBACK, OUTCOME_LOCAL, "stopped here" },
     { CURLE_BAD_FUNCTION_ARGUMENT, OUTCOME_LOCAL, "libcurl refused a setting" },
-    { CURLE_URL_MALFORMAT, OUTCOME_BLOCKED_ADDRESS, "libcurl does not accept the URL" },
-    { CURLE_UNSUPPORTED_PROTOCOL, OUTCOME_BAD_ANSWER, "the answer is not HTTP" }, /* the URL's scheme was judged before */
+    { CURLE_URL_MALFORMAT, OUTCOME_CONNECT_FAILED, "libcurl does not accept the URL" }, /* it did before: not for good */
+    { CURLE_UNSUPPORTED_PROTOCOL, OUTCOME_BAD_ANSWER, "the answer is not HTTP" },       /* the URL's scheme was judged before */
     { CURLE_WEIRD_SERVER_REPLY, OUTCOME_BAD_ANSWER, "the answer is not HTTP" },
     { CURLE_HTTP2, OUTCOME_BAD_ANSWER, "the receiver broke HTTP/2" },
     { CURLE_HTTP2_STREAM, OUTCOME_CONNECTION_LOST, "the receiver ended the HTTP/2 stream before an answer" },

@@ -47,7 +47,7 @@ build() { # build PRESET TARGET...: one test by itself: it builds without a warn
 
 run_program() { # run_program PROGRAM LOG JOBS: sets tested and bad; a program that crashes, hangs or runs nothing has failed
     local rc=0 ok
-    timeout -k 10 300 "$1" --color=never --jobs="$3" </dev/null >"$2" 2>&1 || rc=$?
+    timeout -k 10 900 "$1" --color=never --jobs="$3" </dev/null >"$2" 2>&1 || rc=$?
     tested=$(sed -n 's/.*Synthesis: Tested: *\([0-9]*\).*/\1/p' "$2" | tail -1)
     ok=$(sed -n 's/.*Synthesis:.*Passing: *\([0-9]*\).*/\1/p' "$2" | tail -1)
     if [ -z "$tested" ] || [ "$tested" -eq 0 ]; then

@@ -2,8 +2,10 @@
 #include "tests/edge/post_rig.h"
 
 #include <criterion/criterion.h>
+#include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -344,6 +346,57 @@ Test(post_faults, that_are_ours_are_called_local)
     setrlimit(RLIMIT_NOFILE, &limit);
     cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_not(posted.outcome.sent);
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}
+
+/* libcurl's memory, of which one piece is refused: the one with the number in `refused`, 0 for none. */
+static int refused, asked_for;
+
+static bool is_refused(void)
+{
+    return refused > 0 && ++asked_for == refused;
+}
+
+static void *scarce_malloc(size_t size)
+{
+    return is_refused() ? NULL : malloc(size);
+}
+
+static void *scarce_realloc(void *memory, size_t size)
+{
+    return is_refused() ? NULL : realloc(memory, size);
+}
+
+static void *scarce_calloc(size_t count, size_t size)
+{
+    return is_refused() ? NULL : calloc(count, size);
+}
+
+static char *scarce_strdup(const char *text)
+{
+    return is_refused() ? NULL : strdup(text);
+}
+
+Test(post_faults, lack_of_memory_is_no_reason_to_refuse_a_url)
+{
+    enum { PIECES = 40 }; /* more than the look at a URL takes: the later ones are for the transfer */
+    int without = 0;
+    cr_assert_eq(curl_global_init_mem(CURL_GLOBAL_ALL, scarce_malloc, free, scarce_realloc, scarce_strdup, scarce_calloc), CURLE_OK);
+    begin_with(answer_ok, 3000);                                      /* some refusals libcurl only gets over at the deadline */
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200); /* there is a handle, and a connection */
+    for (int piece = 1; piece <= PIECES; piece++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/%d", piece); /* a URL that the handle has not seen */
+        refused = piece;
+        asked_for = 0;
+        struct posted posted = rig_post(&rig, &receiver, path);
+        without += posted.outcome.kind != OUTCOME_ANSWERED;
+        cr_expect_neq(posted.outcome.kind, OUTCOME_BLOCKED_ADDRESS, "piece %d: %s", piece, posted.detail);
+        refused = 0;
+        cr_expect_eq(rig_post(&rig, &receiver, path).outcome.status, 200, "piece %d", piece);
+    }
+    cr_expect_geq(without, 5, "only %d of the refusals were felt", without);
     rig_close(&rig);
     receiver_stop(&receiver);
 }
