@@ -134,7 +134,7 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 flow() { # hours of simulated load: with sanitizers only the ones about the order of effects
     criterion flow release
-    SEEDS=${SEEDS:-200} criterion flow asan world
+    criterion flow asan world
     criterion flow asan crashes
     python flow
     shell "flow/model (spin)" tests/flow/model/run.sh
