@@ -409,6 +409,10 @@ class Jobhook(Process):
         except OSError as problem:
             return 0, str(problem)
 
+    def wait_log(self, *texts):
+        """Waits until the log has all of these: a thread of its own writes it, so that what is seen elsewhere may be there before its line."""
+        wait_for(lambda: all(text in self.log() for text in texts), 10, f"the log's words {texts}")
+
     def wait_ready(self, seconds=30):
         def ready():
             assert self.alive, f"jobhook ended with {self.process.returncode}:\n{self.log()[-3000:]}"

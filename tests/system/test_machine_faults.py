@@ -72,7 +72,7 @@ def test_descriptors_that_run_out_slow_it_down_and_nothing_more(make_rig):
     busy = cpu_seconds(hook) - busy
     assert busy < 2.5, f"{busy} s of CPU in 5 s"
     assert hook.alive and rig.dead() == []
-    assert "no socket could be opened" in hook.log() and "raise the limit of file descriptors" in hook.log()
+    hook.wait_log("no socket could be opened", "raise the limit of file descriptors")
     assert all(r["headers"]["jobhook-attempt"] == "1" for r in rig.receiver.requests())
     resource.prlimit(hook.process.pid, resource.RLIMIT_NOFILE, before)
     everything(rig, count + 1)

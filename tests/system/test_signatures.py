@@ -191,7 +191,7 @@ def test_keys_are_taken_from_their_file_when_it_changes_and_kept_when_it_is_bad(
     assert valid("old") and valid("new")
     mounted.exchange("whsec_broken\n")
     wait_for(lambda: hook.metric("jobhook_config_last_reload_successful") == 0, 10, "the bad file is shown")
-    assert "is not taken" in hook.log() and "key 1 is not base64" in hook.log()
+    hook.wait_log("is not taken", "key 1 is not base64")
     assert valid("old") and valid("new")
     mounted.exchange("")
     wait_for(lambda: "there is none" in hook.log(), 10, "the empty file is refused, too")
@@ -205,7 +205,7 @@ def test_keys_are_taken_from_their_file_when_it_changes_and_kept_when_it_is_bad(
 def test_a_shared_key_is_warned_about_and_no_secret_is_seen(rig, folder):
     warning = "could forge events for the others"
     hook = rig.jobhook(JOBHOOK_SIGNING_KEYS=OLD).start()
-    assert warning in hook.log()
+    hook.wait_log(warning)
     try:
         with open(f"/proc/{hook.process.pid}/environ", "rb") as file:
             environment = file.read()

@@ -81,7 +81,7 @@ def test_topics_that_are_missing_at_start_are_waited_for(make_rig):
     hook = rig.jobhook().start(ready=False)
     time.sleep(3)
     assert hook.alive and hook.get("/readyz")[0] == 503
-    assert rig.topic in hook.log()
+    hook.wait_log(rig.topic)
     rig.kafka.create_topics(rig.all_topics(), 2)
     rig.publish(event("t", rig.receiver.url("500,ok")))
     rig.receiver.wait(2, seconds=60)
