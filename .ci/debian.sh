@@ -7,13 +7,16 @@ cd "$(dirname "$0")/.."
 suite=$1
 shift
 
-# Mounts and processes of a namespace of their own end with it, however this ends.
-if [ -z "${JOBHOOK_CI_INSIDE:-}" ]; then
-    exec env JOBHOOK_CI_INSIDE=1 unshare --mount --pid --fork --kill-child "$0" "$suite" "$@"
+# Mounts and processes of a namespace of their own end with it, however this ends. Removing the root takes minutes: nobody waits for that.
+if [ -z "${JOBHOOK_CI_ROOT:-}" ]; then
+    JOBHOOK_CI_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/jobhook-$suite.XXXXXX")
+    export JOBHOOK_CI_ROOT
+    trap 'setsid rm -rf --one-file-system "$JOBHOOK_CI_ROOT" </dev/null >/dev/null 2>&1 &' EXIT
+    unshare --mount --pid --fork --kill-child "$0" "$suite" "$@"
+    exit
 fi
 
-root=$(mktemp -d "${TMPDIR:-/tmp}/jobhook-$suite.XXXXXX")
-trap 'umount -l "$root/proc" "$root/dev" "$root/sys" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
+root=$JOBHOOK_CI_ROOT
 chmod 755 "$root"
 .ci/root.sh "$suite" "$root" ca-certificates,git
 git -c safe.directory='*' clone -q . "$root/root/project"
