@@ -197,7 +197,7 @@ if wants bench && [ $built = yes ]; then # what it costs: tests/bench/run.sh
     shell "bench/hotpath (callgrind)" /usr/bin/python3 tests/bench/hotpath.py
 fi
 if wants system && [ $built = yes ]; then python system -n 5; fi # they wait more than they work
-if wants libraries && [ $built = yes ]; then python system -n 8 -m "not same_everywhere"; fi
+if wants libraries && [ $built = yes ]; then python system -n 6 -m "not same_everywhere"; fi
 [ ${#beside[@]} -eq 0 ] || join_beside
 if wants system && [ $built = yes ] && git describe --tags --abbrev=0 HEAD^ >/dev/null 2>&1; then shell "version skew" tests/system/skew.sh; fi
 if wants image; then shell "image (buildah)" tests/system/image.sh; fi
