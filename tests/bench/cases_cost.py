@@ -74,20 +74,21 @@ def case_claims(bench, size):
 def run_shared(bench, count, processes, **settings):
     """So many jobhooks of one group share a load that begins when all of them have joined: what one delivery cost, all their time added up."""
     topic = bench.create_topics("scale", partitions=8)
-    group = "g-" + topic
-    hooks = [bench.hook(topic, group, **settings).start(ready=False) for _ in range(processes)]
-    for hook in hooks:
-        hook.wait_ready(60)
+    fleet = rig.Fleet(bench, topic, **settings)
+    fleet.grow(processes)
     time.sleep(5)  # the last of them has moved the others' partitions
-    before = sum(rig.cpu_s(hook.process.pid) for hook in hooks)
-    started = time.monotonic()
+
+    def used_s():
+        return sum(rig.cpu_s(hook.process.pid) for hook in fleet.copies)
+
+    def settled(result):
+        return sum(hook.settled(result) for hook in fleet.copies)
+    before, started = used_s(), time.monotonic()
     bench.load(topic, count)
-    rig.harness.wait_for(lambda: sum(hook.settled("delivered") for hook in hooks) >= count, 900, f"{count} deliveries", pause_s=1)
+    rig.harness.wait_for(lambda: settled("delivered") >= count, 900, f"{count} deliveries", pause_s=1)
     took_s = time.monotonic() - started
-    cost = {"us": (sum(rig.cpu_s(hook.process.pid) for hook in hooks) - before) * 1e6 / count, "rate": count / took_s,
-            "deferred": sum(hook.settled("deferred") for hook in hooks)}
-    for hook in hooks:
-        hook.end()
+    cost = {"us": (used_s() - before) * 1e6 / count, "rate": count / took_s, "deferred": settled("deferred")}
+    fleet.shrink(processes)
     return cost
 
 

@@ -14,31 +14,6 @@ PARTITIONS = 12
 SETTLE_S = 3  # between two changes: a rollout waits as long (minReadySeconds 5)
 
 
-class Fleet:
-    """Copies of one group."""
-
-    def __init__(self, bench, topic):
-        self.bench, self.topic, self.copies, self.group = bench, topic, [], f"fleet.{topic}"
-
-    def grow(self, count=1):
-        fresh = []
-        for _ in range(count):
-            hook = self.bench.hook(self.topic, self.group)
-            hook.log_path += f".{time.monotonic_ns()}"
-            fresh.append(hook.start(ready=False))
-        for hook in fresh:
-            hook.wait_ready(120)
-        self.copies += fresh
-
-    def shrink(self, count=1):
-        """The oldest go."""
-        leaving, self.copies = self.copies[:count], self.copies[count:]
-        for hook in leaving:
-            hook.signal(rig.harness.signal.SIGTERM)
-        for hook in leaving:
-            assert hook.process.wait(60) == 0, "a copy did not drain"
-
-
 def roll(fleet):
     for _ in range(3):
         fleet.grow()
@@ -55,7 +30,7 @@ def scale(fleet):
 def changed(bench, copies, change, seconds):
     """Latency, and what was lost and doubled, of events that are produced while the copies change."""
     receiver, topic = bench.start_receiver("--look"), bench.create_topics("copies", PARTITIONS)
-    fleet, count = Fleet(bench, topic), RATE * seconds
+    fleet, count = rig.Fleet(bench, topic), RATE * seconds
     fleet.grow(copies)
     time.sleep(SETTLE_S)
     load, started = bench.start_load(topic, count, receiver.port, rate=RATE, hosts=HOSTS), time.monotonic()

@@ -153,3 +153,25 @@ class Rig:
         cost = {**hook.cost(count), "rate": count / (time.monotonic() - started)}
         hook.end()
         return cost
+
+
+class Fleet:
+    """Copies of one group."""
+
+    def __init__(self, bench, topic, **settings):
+        self.bench, self.topic, self.settings, self.copies, self.group = bench, topic, settings, [], f"fleet.{topic}"
+
+    def grow(self, count=1):
+        fresh = [self.bench.hook(self.topic, self.group, **self.settings).start(ready=False) for _ in range(count)]
+        for hook in fresh:
+            hook.wait_ready(120)
+        self.copies += fresh
+
+    def shrink(self, count=1):
+        """The oldest go."""
+        leaving, self.copies = self.copies[:count], self.copies[count:]
+        for hook in leaving:
+            hook.signal(harness.signal.SIGTERM)
+        for hook in leaving:
+            assert hook.process.wait(60) == 0, "a copy did not drain"
+            os.unlink(hook.log_path)
