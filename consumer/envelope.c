@@ -105,18 +105,11 @@ static void keep(struct envelope *envelope, const char *name, struct slice value
     envelope->headers[envelope->count++] = (struct envelope_header){ name, value, true };
 }
 
-static void append_number(struct text *text, int64_t value)
-{
-    if (value < 0)
-        text_append_char(text, '-');
-    text_append_u64(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-}
-
 /* The storage must not move once slices point into it, so it is made large enough beforehand. */
 static void keep_number(struct envelope *envelope, const char *name, int64_t value)
 {
     size_t before = envelope->storage.length;
-    append_number(&envelope->storage, value);
+    text_append_i64(&envelope->storage, value);
     keep(envelope, name, (struct slice){ envelope->storage.start + before, envelope->storage.length - before });
 }
 
@@ -144,9 +137,9 @@ static void write_origin(struct envelope *envelope, const struct source *origin)
     size_t before = envelope->storage.length;
     text_append(&envelope->storage, origin->topic);
     text_append_char(&envelope->storage, '/');
-    append_number(&envelope->storage, origin->partition);
+    text_append_i64(&envelope->storage, origin->partition);
     text_append_char(&envelope->storage, '/');
-    append_number(&envelope->storage, origin->offset);
+    text_append_i64(&envelope->storage, origin->offset);
     keep(envelope, "jobhook-origin", (struct slice){ envelope->storage.start + before, envelope->storage.length - before });
 }
 

@@ -308,10 +308,14 @@ bool parse_redis_url(const struct row *row, struct slice value, struct settings 
     return keep(row, value, settings);
 }
 
+static bool has_http_scheme(struct slice value)
+{
+    return slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
+}
+
 bool parse_proxy(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {
-    bool has_scheme = slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
-    if (value.length > 0 && (!has_scheme || value.start[value.length - 1] == '/' || has_odd_bytes(value, true)))
+    if (value.length > 0 && (!has_http_scheme(value) || value.start[value.length - 1] == '/' || has_odd_bytes(value, true)))
         return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path");
     return keep(row, value, settings);
 }
@@ -320,10 +324,9 @@ bool parse_otlp_endpoint(const struct row *row, struct slice value, struct setti
 {
     static const char path[] = "/v1/traces";
     enum { URL_MAX = 2048 };
-    bool has_scheme = slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
     if (value.length == 0)
         return true;
-    if (!has_scheme || value.length > URL_MAX || value.start[value.length - 1] == '/' || has_odd_bytes(value, true))
+    if (!has_http_scheme(value) || value.length > URL_MAX || value.start[value.length - 1] == '/' || has_odd_bytes(value, true))
         return refuse(problem, "must be http://host:port or https://…, without a slash at its end");
     if (memchr(value.start, '@', value.length) != NULL)
         return refuse(problem, "must not hold a login: JOBHOOK_OTLP_HEADERS is for that");

@@ -4,19 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+static const char blanks[] = " \t\r";
+
 /* RFC 9110 §5.6.2. */
 static bool is_token_byte(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.length > 0 && (s.start[0] == ' ' || s.start[0] == '\t' || s.start[0] == '\r'))
-        s = (struct slice){ s.start + 1, s.length - 1 };
-    while (s.length > 0 && strchr(" \t\r", s.start[s.length - 1]) != NULL)
-        s.length--;
-    return s;
 }
 
 static struct slice next_item(struct slice *rest)
@@ -26,21 +19,15 @@ static struct slice next_item(struct slice *rest)
         item.length++;
     size_t used = item.length < rest->length ? item.length + 1 : item.length;
     *rest = (struct slice){ rest->start + used, rest->length - used };
-    return trim(item);
-}
-
-static int hex_value(char c)
-{
-    static const char digits[] = "0123456789abcdefABCDEF";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits) - (at - digits > 15 ? 6 : 0);
+    return slice_trim(item, blanks);
 }
 
 /* What stands at `at`, decoded; -1: nothing that may stand in a header. */
 static int byte_at(struct slice value, size_t *at)
 {
     int byte = (unsigned char)value.start[*at], high, low;
-    if (byte == '%' && *at + 2 < value.length && (high = hex_value(value.start[*at + 1])) >= 0 && (low = hex_value(value.start[*at + 2])) >= 0) {
+    if (byte == '%' && *at + 2 < value.length && (high = text_hex_value(value.start[*at + 1])) >= 0 &&
+        (low = text_hex_value(value.start[*at + 2])) >= 0) {
         byte = high << 4 | low;
         *at += 2;
     }
@@ -68,8 +55,8 @@ static const char *take(struct slice item, struct span_headers *headers)
     struct slice name = { item.start, equals == NULL ? 0 : (size_t)(equals - item.start) };
     if (equals == NULL)
         return "must be name=value";
-    struct slice value = trim((struct slice){ equals + 1, item.length - name.length - 1 });
-    name = trim(name);
+    struct slice value = slice_trim((struct slice){ equals + 1, item.length - name.length - 1 }, blanks);
+    name = slice_trim(name, blanks);
     for (size_t i = 0; i < name.length; i++)
         if (!is_token_byte(name.start[i]))
             return "its name holds a character that no header's name may hold";

@@ -3,11 +3,11 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/thread.h"
 #include "consumer/span_record.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,23 +175,10 @@ static void complain(struct spans *spans, long status, uint64_t dropped)
                  LOG_I("status", status), LOG_STRING("error", spans->error), LOG_I("dropped", dropped), LOG_I("suppressed", suppressed));
 }
 
-static struct timespec after_ms(uint64_t ms)
-{
-    struct timespec when;
-    clock_gettime(CLOCK_MONOTONIC, &when);
-    when.tv_sec += (time_t)(ms / 1000);
-    when.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (when.tv_nsec >= 1000000000) {
-        when.tv_nsec -= 1000000000;
-        when.tv_sec++;
-    }
-    return when;
-}
-
 /* False: it is time to stop. */
 static bool pause_for(struct spans *spans, uint64_t ms)
 {
-    struct timespec until = after_ms(ms);
+    struct timespec until = thread_deadline(ms);
     pthread_mutex_lock(&spans->lock);
     while (!spans->stopping && pthread_cond_timedwait(&spans->work, &spans->lock, &until) == 0)
         continue;
@@ -235,7 +222,7 @@ static bool await_batch(struct spans *spans)
 {
     while (spans->halves[spans->filling].spans == 0 && !spans->stopping)
         pthread_cond_wait(&spans->work, &spans->lock);
-    struct timespec until = after_ms(BATCH_MS);
+    struct timespec until = thread_deadline(BATCH_MS);
     while (spans->halves[spans->filling].length < BATCH_BYTES && !spans->stopping)
         if (pthread_cond_timedwait(&spans->work, &spans->lock, &until) != 0)
             break;
@@ -258,19 +245,6 @@ static void *send_all(void *context)
     }
     pthread_mutex_unlock(&spans->lock);
     return NULL;
-}
-
-/* Signals are for the other threads. */
-static bool start_sender(struct spans *spans)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&spans->thread, NULL, send_all, spans);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed == 0)
-        pthread_setname_np(spans->thread, "spans");
-    return failed == 0;
 }
 
 /* ---- for the others ---- */
@@ -310,7 +284,8 @@ struct spans *spans_create(const struct settings *settings)
     pthread_condattr_destroy(&attributes);
     spans->headers = settings->otlp_headers;
     make_head(spans);
-    if (curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK /* counted: the lanes do the same */ && make_curl(spans, settings) && start_sender(spans))
+    if (curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK /* counted: the lanes do the same */ && make_curl(spans, settings) &&
+        thread_start(&spans->thread, "spans", send_all, spans))
         return spans;
     log_error("cannot start the sender of spans");
     forget(spans);

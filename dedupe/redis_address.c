@@ -29,21 +29,12 @@ static bool split_last(struct slice *rest, char c, struct slice *head)
     return split(rest, head, rest->length == 0 ? NULL : memrchr(rest->start, c, rest->length));
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The escape at `at`; -1 when it is broken or stands for NUL. */
 static int unescape(struct slice coded, size_t at)
 {
     if (at + 2 >= coded.length)
         return -1;
-    int high = hex_digit(coded.start[at + 1]), low = hex_digit(coded.start[at + 2]);
+    int high = text_hex_value(coded.start[at + 1]), low = text_hex_value(coded.start[at + 2]);
     int byte = high < 0 || low < 0 ? -1 : high * 16 + low;
     return byte == 0 ? -1 : byte;
 }

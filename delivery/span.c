@@ -37,7 +37,7 @@ bool span_is_traceparent(struct slice value)
 static void read_hex(const char *hex, uint8_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        bytes[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+        bytes[i] = (uint8_t)(text_hex_value(hex[2 * i]) << 4 | text_hex_value(hex[2 * i + 1]));
 }
 
 /* Every attempt of a task, in whichever process, comes to the same trace. The keys are fixed and mean nothing. */

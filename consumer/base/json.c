@@ -43,9 +43,7 @@ void json_string(struct json *json, const char *name, struct slice value)
 void json_number(struct json *json, const char *name, int64_t value)
 {
     begin(json, name);
-    if (value < 0)
-        text_append_char(json->text, '-');
-    text_append_u64(json->text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    text_append_i64(json->text, value);
 }
 
 void json_bool(struct json *json, const char *name, bool value)

@@ -1,11 +1,11 @@
 #include "consumer/base/log.h"
 
 #include "consumer/base/clock.h"
+#include "consumer/base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -69,12 +69,6 @@ static void create_conditions(void)
     pthread_condattr_destroy(&monotonic);
 }
 
-static struct timespec after_ms(uint64_t ms)
-{
-    uint64_t at_ms = clock_monotonic_ms() + ms;
-    return (struct timespec){ .tv_sec = (time_t)(at_ms / 1000), .tv_nsec = (long)(at_ms % 1000) * 1000000 };
-}
-
 /* --- one line --- */
 
 /* `number` with leading zeros, in `count` digits at `end`, which it moves on. */
@@ -119,17 +113,10 @@ static void append_time(struct text *line, bool with_date)
     text_append(line, with_date ? (struct slice){ last.bytes, TIME_BYTES } : (struct slice){ last.bytes + DATE_BYTES, TIME_BYTES - DATE_BYTES });
 }
 
-static void append_number(struct text *line, int64_t number)
-{
-    if (number < 0)
-        text_append_char(line, '-');
-    text_append_u64(line, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
-}
-
 static void append_json_value(struct text *line, const struct log_field *field)
 {
     if (field->kind == LOG_NUMBER)
-        append_number(line, field->number);
+        text_append_i64(line, field->number);
     else if (field->kind == LOG_BOOL)
         text_append_string(line, field->number != 0 ? "true" : "false");
     else
@@ -280,7 +267,7 @@ static bool await_batch(void)
 {
     while (shared.halves[shared.filling].length == 0 && !shared.stopping)
         pthread_cond_wait(&shared.work, &shared.lock);
-    struct timespec deadline = after_ms(BATCH_MS);
+    struct timespec deadline = thread_deadline(BATCH_MS);
     while (shared.halves[shared.filling].length < BUFFER_BYTES / 2 && !shared.stopping)
         if (pthread_cond_timedwait(&shared.work, &shared.lock, &deadline) != 0)
             break;
@@ -311,20 +298,11 @@ static void *writer(void *unused)
     return NULL;
 }
 
-/* Signals are for the other threads, SIGPIPE from standard output included. */
+/* Detached: log_stop may have to leave it behind, stuck in write. It gets no SIGPIPE from standard output either. */
 static bool start_writer(void)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
     pthread_t thread;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED); /* log_stop may have to leave it behind, stuck in write */
-    int failed = pthread_create(&thread, &attributes, writer, NULL);
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed == 0;
+    return thread_start(&thread, NULL, writer, NULL) && pthread_detach(thread) == 0;
 }
 
 /* --- for callers --- */
@@ -386,7 +364,7 @@ void log_stop(void)
     if (!in_background)
         return;
     in_background = false;
-    struct timespec deadline = after_ms(STOP_MS);
+    struct timespec deadline = thread_deadline(STOP_MS);
     pthread_mutex_lock(&shared.lock);
     shared.stopping = true;
     pthread_cond_signal(&shared.work);

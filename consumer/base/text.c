@@ -99,6 +99,25 @@ bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value)
     return true;
 }
 
+struct slice slice_trim(struct slice a, const char *blanks)
+{
+    size_t count = strlen(blanks);
+    while (a.length > 0 && memchr(blanks, a.start[0], count) != NULL)
+        a = (struct slice){ a.start + 1, a.length - 1 };
+    while (a.length > 0 && memchr(blanks, a.start[a.length - 1], count) != NULL)
+        a.length--;
+    return a;
+}
+
+int text_hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 void text_init(struct text *text, size_t limit)
 {
     assert(limit < SIZE_MAX); /* room for the NUL */
@@ -182,6 +201,13 @@ void text_append_u64(struct text *text, uint64_t value)
         value /= 10;
     } while (value > 0);
     text_append(text, (struct slice){ digits + start, sizeof(digits) - start });
+}
+
+void text_append_i64(struct text *text, int64_t value)
+{
+    if (value < 0)
+        text_append_char(text, '-');
+    text_append_u64(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void text_printf(struct text *text, const char *format, ...)

@@ -24,9 +24,12 @@ struct slice slice_of(const char *string); /* of a NUL-terminated string; NULL g
 bool slice_equal(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *string);
 bool slice_starts_with(struct slice a, const char *prefix);
-bool slice_is_utf8(struct slice a); /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF */
+struct slice slice_trim(struct slice a, const char *blanks); /* without any of these at either end */
+bool slice_is_utf8(struct slice a);                          /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF */
 /* Plain decimal digits, no sign, no leading zero (but "0"), at most `most`. */
 MUST_USE bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value);
+
+int text_hex_value(char c); /* of a hexadecimal digit of either case; -1: it is none */
 
 struct text {
     char *start; /* NUL-terminated once anything was appended; owned */
@@ -44,6 +47,7 @@ void text_append(struct text *text, struct slice slice);
 void text_append_string(struct text *text, const char *string);
 void text_append_char(struct text *text, char c);
 void text_append_u64(struct text *text, uint64_t value);
+void text_append_i64(struct text *text, int64_t value);
 void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* ,"name": with the comma or without: how a member of a JSON object begins. The name is a literal of ours, in which nothing is to be escaped. */
 void text_append_member(struct text *text, const char *name, bool comma);

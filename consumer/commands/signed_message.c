@@ -14,15 +14,6 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.length > 0 && is_blank(text.start[0]))
-        text = (struct slice){ text.start + 1, text.length - 1 };
-    while (text.length > 0 && is_blank(text.start[text.length - 1]))
-        text.length--;
-    return text;
-}
-
 static bool is_named(struct slice name, const char *wanted)
 {
     return name.length == strlen(wanted) && strncasecmp(name.start, wanted, name.length) == 0;
@@ -49,7 +40,7 @@ bool signed_message_add(struct signed_message *message, struct slice line, const
     if (colon == NULL || colon == line.start || is_blank(line.start[0]) || is_blank(colon[-1]))
         return refuse(problem, "a header line is not \"name: value\"");
     struct slice name = { line.start, (size_t)(colon - line.start) };
-    struct slice value = trim((struct slice){ colon + 1, line.length - name.length - 1 });
+    struct slice value = slice_trim((struct slice){ colon + 1, line.length - name.length - 1 }, " \t");
     for (int field = 0; field < SIGNED_FIELDS; field++)
         if (is_named(name, names[field]))
             return keep(message, (enum signed_field)field, value, problem);

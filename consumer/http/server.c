@@ -4,12 +4,12 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,19 +321,6 @@ static void *serve(void *context)
     return NULL;
 }
 
-/* Signals belong to the main loop. */
-static bool start_thread(struct server *server)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    server->running = pthread_create(&server->thread, NULL, serve, server) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (server->running)
-        pthread_setname_np(server->thread, server->options.name);
-    return server->running;
-}
-
 /* ---- start and end ---- */
 
 static socklen_t socket_address(const struct listen_address *listen, struct sockaddr_storage *address)
@@ -420,7 +407,8 @@ struct server *server_create(const struct server_options *options, char *problem
         snprintf(problem, size, "cannot start the HTTP server: out of descriptors or memory");
     } else {
         watch(server);
-        if (start_thread(server))
+        server->running = thread_start(&server->thread, server->options.name, serve, server);
+        if (server->running)
             return server;
         snprintf(problem, size, "cannot start the HTTP server: out of threads");
     }

@@ -2,15 +2,6 @@
 
 static const char prefix[] = "/job-status/";
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The byte at `*at`, which moves behind it; -1: not a percent sign and two hexadecimal digits. */
 static int take_byte(struct slice rest, size_t *at)
 {
@@ -19,7 +10,7 @@ static int take_byte(struct slice rest, size_t *at)
         return (unsigned char)c;
     if (rest.length - *at < 2)
         return -1;
-    int high = hex_digit(rest.start[*at]), low = hex_digit(rest.start[*at + 1]);
+    int high = text_hex_value(rest.start[*at]), low = text_hex_value(rest.start[*at + 1]);
     *at += 2;
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
