@@ -292,3 +292,33 @@ Test(text, a_plain_json_string_fills_the_limit_to_the_last_byte)
     cr_assert_eq(text.length, 0);
     text_finish(&text);
 }
+
+Test(text, trims_only_what_it_is_told_to)
+{
+    cr_assert(slice_is(slice_trim(SLICE(" \t a b\t "), " \t"), "a b"));
+    cr_assert(slice_is(slice_trim(SLICE(" \ra "), " "), "\ra"));
+    cr_assert(slice_equal(slice_trim(SLICE("a\0"), " "), SLICE("a\0")), "a NUL is no blank");
+    cr_assert_eq(slice_trim(SLICE("   "), " ").length, 0);
+    cr_assert_eq(slice_trim(slice_of(NULL), " ").length, 0);
+}
+
+Test(text, appends_signed_numbers_to_their_ends)
+{
+    struct text text;
+    text_init(&text, 64);
+    text_append_i64(&text, INT64_MIN);
+    text_append_i64(&text, -1);
+    text_append_i64(&text, 0);
+    text_append_i64(&text, INT64_MAX);
+    cr_assert_str_eq(text.start, "-9223372036854775808-109223372036854775807");
+    text_finish(&text);
+}
+
+Test(text, knows_hexadecimal_digits)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int c = -128; c < 128; c++) {
+        const char *lower = c > 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+        cr_assert_eq(text_hex_value((char)c), lower == NULL ? -1 : (int)(lower - digits), "%d", c);
+    }
+}
