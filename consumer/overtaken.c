@@ -51,6 +51,12 @@ void overtaken_note(struct partition *partition, int64_t offset)
     overtaken->to = offset;
 }
 
+void overtaken_note_end(struct partition *partition, int64_t end)
+{
+    if (end > partition->overtaken.end)
+        partition->overtaken.end = end;
+}
+
 static void count(const struct partition *partition, int64_t low, struct intake_stats *stats)
 {
     const struct overtaken *jump = &partition->overtaken;

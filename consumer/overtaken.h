@@ -20,7 +20,7 @@ struct overtaken {    /* of one partition; all zero at first */
     bool is_known;    /* `expected` is */
     int64_t expected; /* the offset that was committed when the partition was assigned */
     int64_t from, to; /* the widest jump that is not judged yet; equal: none */
-    int64_t end;      /* of the log, when it was measured last */
+    int64_t end;      /* of the log, the furthest that was measured */
 };
 
 /* What the group had committed for these partitions; asks the broker, waiting at most a second. NULL: unknown. */
@@ -32,6 +32,8 @@ void overtaken_begin(struct partition *partition, struct rd_kafka_topic_partitio
 bool overtaken_fell_back(const struct partition *partition, int64_t offset);
 /* Before the ledger hears of it: the next record, or the partition's end, has this offset. */
 void overtaken_note(struct partition *partition, int64_t offset);
+/* The log was measured to end here. A deleted topic may still be measured, as empty: the furthest end stays. */
+void overtaken_note_end(struct partition *partition, int64_t end);
 /* Now and then: judges one jump, waiting some tenths of a second for the broker at the most. */
 void overtaken_judge(struct partitions *set, struct rd_kafka_s *consumer, struct intake_stats *stats);
 /* What came of committing these places. A topic that is not there any more took along what was not finished of it: usually retries that waited. */

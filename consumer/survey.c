@@ -198,7 +198,7 @@ static void measure(const struct survey *survey, struct partition *partition, st
                              .position = partition->ledger.position,
                              .undue_head = timer_is_running(&partition->due) ? partition->ledger.position - 1 : -1,
                              .fetched_end = high };
-    partition->overtaken.end = high > partition->surveyed.end ? high : partition->surveyed.end;
+    overtaken_note_end(partition, high > partition->surveyed.end ? high : partition->surveyed.end);
     *row = (struct lag_row){ .topic = slice_of(partition->topic), .partition = partition->id, .is_retry = !partition->is_input };
     lag_count(&view, row);
 }
