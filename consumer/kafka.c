@@ -36,6 +36,8 @@ static const struct property {
     /* The position at the end finishes trailing transaction markers and compacted tails. */
     { TO_READ, "enable.partition.eof", "true", false },
     { TO(KAFKA_CONSUMER), "topic.metadata.refresh.interval.ms", "10000", false },
+    /* A partition that was just assigned waits for the fetch that is under way, on idle retry topics that long; the default is 500. */
+    { TO(KAFKA_CONSUMER), "fetch.wait.max.ms", "200", false },
     /* A partition whose queue was found full rests that long; the default is a whole second. */
     { TO_READ, "fetch.queue.backoff.ms", "10", true },
 

@@ -84,6 +84,7 @@ def run_all(names, quick):
     bench = rig.Rig(folder)
     try:
         bench.start()
+        bench.warm_up()
         for name in names:
             run(bench, name, quick)
     finally:

@@ -122,14 +122,16 @@ def fetch_jars():
                 raise RuntimeError("Maven could not fetch Kafka:\n" + result.stdout[-3000:])
 
 
+QUICK_TO_START = ("-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
 class Node(Process):
-    def __init__(self, folder, number, client_port, controller_port):
+    def __init__(self, folder, number, client_port, controller_port, jvm):
         super().__init__(folder, f"kafka{number}")
-        self.number, self.client_port, self.controller_port = number, client_port, controller_port
+        self.number, self.client_port, self.controller_port, self.jvm = number, client_port, controller_port, jvm
 
     def java(self, main, *arguments):
-        return ["java", "-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                "-cp", JARS + "/*", main, *arguments]
+        return ["java", *self.jvm, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", JARS + "/*", main, *arguments]
 
     def start(self):
         self.spawn(self.java("kafka.Kafka", self.properties))
@@ -155,11 +157,11 @@ class Node(Process):
 
 
 class Kafka:
-    def __init__(self, folder, nodes=1, more={}, users={}):
-        """`more`: further properties of every node; `users`: SCRAM logins with their passwords."""
+    def __init__(self, folder, nodes=1, more={}, users={}, jvm=QUICK_TO_START):
+        """`more`: further properties of every node; `users`: SCRAM logins with their passwords; `jvm`: Java's options."""
         fetch_jars()
         ports = free_ports(2 * nodes)
-        self.nodes = [Node(folder, i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(nodes)]
+        self.nodes = [Node(folder, i + 1, ports[2 * i], ports[2 * i + 1], jvm) for i in range(nodes)]
         self.brokers = ",".join(f"127.0.0.1:{n.client_port}" for n in self.nodes)
         quorum = ",".join(f"{n.number}@127.0.0.1:{n.controller_port}" for n in self.nodes)
         self.replication = min(3, nodes)
@@ -194,6 +196,8 @@ class Kafka:
         admin = self.admin()
         for future in admin.create_topics(new, operation_timeout=20).values():
             future.result(30)
+        # Created is not yet seen: a consumer that starts at once would miss some of them until it asks again.
+        wait_for(lambda: set(names) <= set(admin.list_topics(timeout=10).topics), 20, "the topics are seen", pause_s=0.02)
 
     def topic_names(self):
         return sorted(self.admin().list_topics(timeout=10).topics)
