@@ -40,6 +40,7 @@ CASES = {
     "watching": cases_running.case_watching,
     "letters": cases_tools.case_letters,
     "polls": cases_tools.case_polls,
+    "polled": cases_tools.case_polled,
     "growth": growth.case_growth,
 }
 NOT_BY_DEFAULT = ("growth", "watching")

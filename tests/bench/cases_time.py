@@ -1,16 +1,18 @@
 """When things happen: F5 (latency), F6 (retries), F7 (one bad endpoint among a hundred). The receiver's own clock measures (sightings.h)."""
+import socket
 import time
 
 import rig
+from namespace import with_resolver
 
 HOSTS = 100
 RATE = 1000
 F6_RATE = 300
 
 
-def watched(bench, topic, seconds, port, **options):
+def watched(bench, topic, seconds, port, settings={}, **options):
     """Loads at RATE for so long, with jobhook running beside it; jobhook is left running."""
-    hook = bench.hook(topic).start()
+    hook = bench.hook(topic, **settings).start()
     time.sleep(1)  # the group has settled
     load = bench.start_load(topic, RATE * seconds, port, rate=RATE, hosts=HOSTS, **options)
     assert load.wait(seconds + 60) == 0, "load failed"
@@ -53,29 +55,60 @@ def case_retries(bench, size):
 
 # ------------------------------------------------------------------------------------------------------------- one bad among a hundred
 
-# What the bad endpoint does: the receiver's arguments (None: nobody listens), and how many of ten events it gets.
+class Nobody:
+    """Nobody listens at the port."""
+    settings = {}
+
+    def __init__(self, bench):
+        del bench
+        self.load = {"bad_port": rig.harness.free_ports(1)[0]}
+
+    def end(self):
+        pass
+
+
+class Receiver(Nobody):
+    def __init__(self, bench, *arguments):
+        self.process = bench.start_receiver(*arguments)
+        self.load = {"bad_port": self.process.port}
+
+    def end(self):
+        self.process.kill()
+
+
+class SilentNameServer(Nobody):
+    """The endpoint has a name, and the name server takes questions and never answers. Needs root, for port 53."""
+    ADDRESS = "127.53.0.1"
+
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.load["bad_host"] = "hooks.bench.example"
+        self.settings = with_resolver(bench.folder, f"nameserver {self.ADDRESS}\n")
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((self.ADDRESS, 53))
+
+    def end(self):
+        self.socket.close()
+
+
+# The bad endpoint: who it is, with which of the receiver's arguments, and how many of ten events it gets.
 TROUBLES = {
-    "F7": (("--delay", 3600000), 1),
-    "F7 refused": (None, 1),
-    "F7 429": (("--status", 429, "--retry-after", 30), 1),
-    "F7 drip": (("--delay", 1000, "--drip"), 1),
-    "F7 hog": (("--delay", 9000), 9),
+    "F7": (Receiver, ("--delay", 3600000), 1),
+    "F7 refused": (Nobody, (), 1),
+    "F7 429": (Receiver, ("--status", 429, "--retry-after", 30), 1),
+    "F7 drip": (Receiver, ("--delay", 1000, "--drip"), 1),
+    "F7 names": (SilentNameServer, (), 1),
+    "F7 hog": (Receiver, ("--delay", 9000), 9),
 }
 
 
-def closed_port():
-    return rig.harness.free_ports(1)[0]
-
-
-def others(bench, seconds, bad, tenths):
-    """The others' latency and rate while one endpoint gets so many tenths of the events; `bad`: the arguments of its receiver."""
-    good = bench.start_receiver("--look")
-    other = None if bad is None else bench.start_receiver(*bad)
-    hook = watched(bench, bench.create_topics("neighbour"), seconds, good.port, bad_port=other.port if other else closed_port(), bad_tenths=tenths)
+def others(bench, seconds, kind, arguments, tenths):
+    """The others' latency and rate while one endpoint, of that kind, gets so many tenths of the events."""
+    good, bad = bench.start_receiver("--look"), kind(bench, *arguments)
+    hook = watched(bench, bench.create_topics("neighbour"), seconds, good.port, bad.settings, bad_tenths=tenths, **bad.load)
     time.sleep(1)  # whoever arrives later was held up
     hook.kill()
-    for process in (other,) if other else ():
-        process.kill()
+    bad.end()
     seen = good.end()
     expected = RATE * seconds * (10 - tenths) // 10
     return {"p99_ms": seen["latency"]["p99_us"] / 1000, "share": seen["latency"]["count"] / expected, "rate": (seen["latency"]["count"] - 1) / seen["seconds"]}
@@ -85,10 +118,10 @@ def case_neighbour(bench, size):
     """F7: each trouble beside the same load with a good endpoint in the bad one's place."""
     rounds = []
     for number in range(size.rounds):
-        fair = {tenths: others(bench, size.seconds, (), tenths) for tenths in {tenths for _, tenths in TROUBLES.values()}}
+        fair = {tenths: others(bench, size.seconds, Receiver, (), tenths) for tenths in {tenths for *_, tenths in TROUBLES.values()}}
         sides = {}
-        for name, (bad, tenths) in TROUBLES.items():
-            seen = others(bench, size.seconds, bad, tenths)
+        for name, (kind, arguments, tenths) in TROUBLES.items():
+            seen = others(bench, size.seconds, kind, arguments, tenths)
             without = fair[tenths]
             sides[name] = {"p99_ms": seen["p99_ms"], "without_p99_ms": without["p99_ms"], "p99_ratio": seen["p99_ms"] / without["p99_ms"],
                            "rate_percent": 100 * min(seen["share"] / without["share"], seen["rate"] / without["rate"])}

@@ -78,46 +78,108 @@ def case_letters(bench, size):
                         "letters replayed": [middle("replay", "rate"), middle("replay", "peak_mib")]}}
 
 
-WRK = """local i, n = 0, %d
-request = function() i = (i + 7919) %% n; return wrk.format("GET", "/job-status/" .. %s) end"""
+WRK = """local i, n, pause_ms = 0, %d, %d
+request = function() i = (i + 7919) %% n; return wrk.format("GET", "/job-status/" .. %s) end
+if pause_ms > 0 then delay = function() return pause_ms end end
+done = function(summary) io.write(summary.errors.status .. " of " .. summary.requests .. " refused\\n") end"""
 
 
-def poll(bench, hook, address, task, seconds):
-    """wrk over kept connections; `task`: a Lua expression of i."""
+def start_polls(bench, address, task, seconds, connections, pause_ms=0):
+    """wrk over kept connections, which pause between two requests; `task`: a Lua expression of i."""
     script = os.path.join(bench.folder, "poll.lua")
     with open(script, "w") as f:
-        f.write(WRK % (POLLED, task))
-    before = rig.cpu_s(hook.process.pid)
-    result = subprocess.run(["wrk", "-t", str(POLL_THREADS), "-c", str(POLL_CONNECTIONS), "-d", str(seconds), "--latency", "-s", script,
-                             "-H", f"Authorization: Bearer {TOKEN}", f"http://{address}"], capture_output=True, text=True, timeout=seconds + 60, check=True)
-    used = rig.cpu_s(hook.process.pid) - before
-    count = int(re.search(r"(\d+) requests in", result.stdout).group(1))
+        f.write(WRK % (POLLED, pause_ms, task))
+    return subprocess.Popen(["wrk", "-t", str(min(POLL_THREADS, connections)), "-c", str(connections), "-d", str(seconds), "--latency", "-s", script,
+                             "-H", f"Authorization: Bearer {TOKEN}", f"http://{address}"], stdout=subprocess.PIPE, text=True)
+
+
+def end_polls(wrk, seconds):
+    output, _ = wrk.communicate(timeout=seconds + 60)
+    assert wrk.returncode == 0, output
+    refused, count = map(int, re.search(r"(\d+) of (\d+) refused", output).groups())
     scale = {"us": 0.001, "ms": 1, "s": 1000}
-    p50, p99 = (float(m[0]) * scale[m[1]] for m in (re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", result.stdout).groups() for q in (50, 99)))
-    return {"rate": count / seconds, "p50_ms": p50, "p99_ms": p99, "cpu_us": used * 1e6 / count, "per_core": count / used}
+    p50, p99 = (float(m[0]) * scale[m[1]] for m in (re.search(rf"{q}%\s+([\d.]+)(us|ms|s)", output).groups() for q in (50, 99)))
+    return {"count": count, "refused": refused, "rate": count / seconds, "p50_ms": p50, "p99_ms": p99}
+
+
+def poll(bench, hook, address, task, seconds, connections=POLL_CONNECTIONS):
+    """With nothing to deliver meanwhile, so that all of its CPU is the polls'."""
+    before = rig.cpu_s(hook.process.pid)
+    seen = end_polls(start_polls(bench, address, task, seconds, connections), seconds)
+    used = rig.cpu_s(hook.process.pid) - before
+    return {**seen, "cpu_us": used * 1e6 / seen["count"], "per_core": seen["count"] / used}
+
+
+KNOWN, NEVER = '("poll-%08d"):format(i)', '"never-" .. i'
+
+
+def fill_polled(bench):
+    topic = bench.create_topics("polls", partitions=12)
+    bench.kafka.produce(topic, [{**harness.event(f"poll-{n:08d}", raw=RESULT), "partition": n % 12} for n in range(POLLED)], linger_ms=20)
+    return topic
+
+
+def polled_hook(bench, topic):
+    address = f"127.0.0.1:{harness.free_ports(1)[0]}"
+    hook = bench.hook(topic, JOBHOOK_API_LISTEN=address, JOBHOOK_API_TOKENS=TOKEN).start()
+    hook.wait_settled(POLLED, ("nothing_to_send",))
+    return hook, address
 
 
 def polls_round(bench, hook, address, size):
-    known, sides = '("poll-%08d"):format(i)', {}
-    for name, task in {"read back": known, "cached": '"poll-00000001"', "unknown": '"never-" .. i'}.items():
-        sides[name] = poll(bench, hook, address, task, size.seconds)
-        side = sides[name]
-        print(f"{name:12}{side['rate']:10,.0f} /s{side['per_core']:12,.0f} by CPU{side['cpu_us']:10.0f} µs CPU   p50 {side['p50_ms']:.1f} ms   "
-              f"p99 {side['p99_ms']:.1f} ms", flush=True)
+    sides = {}
+    for name, task, connections in (("read back", KNOWN, 1), ("at once", KNOWN, POLL_CONNECTIONS), ("cached", '"poll-00000001"', POLL_CONNECTIONS),
+                                    ("unknown", NEVER, POLL_CONNECTIONS)):
+        sides[name] = side = poll(bench, hook, address, task, size.seconds, connections)
+        print(f"{name:10}{connections:3} at a time{side['rate']:10,.0f} /s{side['per_core']:10,.0f} by CPU{side['cpu_us']:8.0f} µs CPU   "
+              f"p50 {side['p50_ms']:.1f} ms   p99 {side['p99_ms']:.1f} ms", flush=True)
     return sides
 
 
 def case_polls(bench, size):
     """/job-status: results of 2 KB that are read back from Kafka, one from the cache, tasks that are not known."""
-    topic = bench.create_topics("polls", partitions=12)
-    bench.kafka.produce(topic, [{**harness.event(f"poll-{n:08d}", raw=RESULT), "partition": n % 12} for n in range(POLLED)], linger_ms=20)
-    address = f"127.0.0.1:{harness.free_ports(1)[0]}"
-    hook = bench.hook(topic, JOBHOOK_API_LISTEN=address, JOBHOOK_API_TOKENS=TOKEN).start()
-    hook.wait_settled(POLLED, ("nothing_to_send",))
+    hook, address = polled_hook(bench, fill_polled(bench))
     rounds = [polls_round(bench, hook, address, size) for _ in range(size.rounds)]
     hook.end()
 
     def middle(name, figure):
         return rig.statistics.median(r[name][figure] for r in rounds)
-    return {"rounds": rounds, "figures": {"polls": [middle("read back", "p50_ms"), middle("read back", "p99_ms"), middle("read back", "per_core")],
+    return {"rounds": rounds, "figures": {"polls": [middle("read back", "p50_ms"), middle("read back", "p99_ms"), middle("at once", "per_core")],
                                           "polls unknown": [middle("unknown", "rate")]}}
+
+
+# What runs beside the deliveries: a Lua expression for wrk, how many at a time, and the pause of each.
+BESIDE = {"alone": None, "some read back": (KNOWN, 4, 20), "a storm": (NEVER, POLL_CONNECTIONS, 1)}
+BESIDE_RATE = 1000
+
+
+def beside_polls(bench, polls, seconds, cpu_us):
+    """Latency and CPU of deliveries at BESIDE_RATE beside these polls; `cpu_us`: what one of them costs."""
+    receiver, topic = bench.start_receiver("--look"), fill_polled(bench)
+    hook, address = polled_hook(bench, topic)
+    wrk = start_polls(bench, address, polls[0], seconds, *polls[1:]) if polls else None
+    before, count = rig.cpu_s(hook.process.pid), BESIDE_RATE * seconds
+    assert bench.start_load(topic, count, receiver.port, rate=BESIDE_RATE, hosts=100).wait(seconds + 60) == 0, "load failed"
+    polled = end_polls(wrk, seconds) if wrk else {"count": 0, "refused": 0, "rate": 0}
+    hook.wait_settled(count)
+    used_us = (rig.cpu_s(hook.process.pid) - before) * 1e6 - polled["count"] * cpu_us
+    hook.end()
+    seen = receiver.end()["latency"]
+    return {"p50_ms": seen["p50_us"] / 1000, "p99_ms": seen["p99_us"] / 1000, "cpu_us": used_us / count, "polls": polled}
+
+
+def case_polled(bench, size):
+    """Deliveries one by one while results are polled: none, some, and as many as wrk can ask for."""
+    hook, address = polled_hook(bench, fill_polled(bench))
+    cpu_us = {task: poll(bench, hook, address, task, size.seconds)["cpu_us"] for task in (KNOWN, NEVER)}
+    hook.end()
+    rounds = []
+    for number in range(size.rounds):
+        rounds.append({name: beside_polls(bench, polls, size.seconds, cpu_us[polls[0]] if polls else 0) for name, polls in BESIDE.items()})
+        print(f"round {number + 1}: " + "; ".join(f"{name}: p50 {s['p50_ms']:.2f}, p99 {s['p99_ms']:.1f} ms, {s['cpu_us']:.0f} µs CPU, "
+                                                  f"{s['polls']['rate']:,.0f} polls/s" for name, s in rounds[-1].items()), flush=True)
+
+    def ratio(name, figure):
+        return rig.statistics.median(r[name][figure] / r["alone"][figure] for r in rounds)
+    return {"rounds": rounds, "poll_cpu_us": cpu_us,
+            "figures": {f"polled, {name}": [ratio(name, "p50_ms"), ratio(name, "cpu_us")] for name in list(BESIDE)[1:]}}

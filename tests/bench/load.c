@@ -1,10 +1,11 @@
 /* Fills a topic with the benchmark's events, task ids numbered from 0.
  *
- *   load --brokers LIST --topic NAME --count N --port N [--hosts N] [--rate N] [--id-bytes N] [--body-bytes N] [--bad-port N --bad-tenths N] [--https]
+ *   load --brokers LIST --topic NAME --count N --port N [--hosts N] [--rate N] [--id-bytes N] [--body-bytes N] [--https]
+ *        [--bad-tenths N --bad-port N [--bad-host NAME]]
  *
  * Event n is for http://127.0.0.1:PORT/hook, with --hosts for the n-th of so many addresses from 127.0.0.1 on, in turn. With --rate so many are
- * written each second, one by one, else as fast as it goes. With --bad-tenths so many of ten events are for http://127.0.0.1:BAD/hook instead. Prints how
- * long it took. */
+ * written each second, one by one, else as fast as it goes. With --bad-tenths so many of ten events are for that port, of that host, instead.
+ * Prints how long it took. */
 #include "tests/bench/payload.h"
 
 #include <arpa/inet.h>
@@ -18,7 +19,7 @@
 enum { EVENT_ROOM = 256, FLUSH_MS = 120000, HOSTS_MAX = 1000000 };
 
 static struct load {
-    const char *brokers, *topic;
+    const char *brokers, *topic, *bad_host;
     unsigned long count, hosts, rate, id_bytes, body_bytes, port, bad_port, bad_tenths, https;
 } load = { .hosts = 1, .id_bytes = PAYLOAD_ID_BYTES, .body_bytes = PAYLOAD_BODY_BYTES };
 
@@ -74,7 +75,8 @@ static void write_url(unsigned long number, char *url, size_t room)
     struct in_addr address = { htonl(INADDR_LOOPBACK + (bad ? 0 : (uint32_t)((number + number / load.hosts) % load.hosts))) };
     char text[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &address, text, sizeof text);
-    snprintf(url, room, "http%s://%s:%lu/hook", load.https ? "s" : "", text, bad ? load.bad_port : load.port);
+    snprintf(url, room, "http%s://%s:%lu/hook", load.https ? "s" : "", bad && load.bad_host != NULL ? load.bad_host : text,
+             bad ? load.bad_port : load.port);
 }
 
 static size_t write_event(unsigned long number, char *event, size_t room)
@@ -115,12 +117,19 @@ static void await_turn(uint64_t started_us, unsigned long number)
 static void read_options(int argc, char **argv)
 {
     static const struct option names[] = {
-        { "brokers", required_argument, NULL, 'b' },  { "topic", required_argument, NULL, 't' },
-        { "count", required_argument, NULL, 'c' },    { "port", required_argument, NULL, 'p' },
-        { "hosts", required_argument, NULL, 'h' },    { "rate", required_argument, NULL, 'r' },
-        { "id-bytes", required_argument, NULL, 'i' }, { "body-bytes", required_argument, NULL, 'y' },
-        { "bad-port", required_argument, NULL, 'q' }, { "bad-tenths", required_argument, NULL, 'e' },
-        { "https", no_argument, NULL, 's' },          { 0 },
+        { "brokers", required_argument, NULL, 'b' },
+        { "topic", required_argument, NULL, 't' },
+        { "count", required_argument, NULL, 'c' },
+        { "port", required_argument, NULL, 'p' },
+        { "hosts", required_argument, NULL, 'h' },
+        { "rate", required_argument, NULL, 'r' },
+        { "id-bytes", required_argument, NULL, 'i' },
+        { "body-bytes", required_argument, NULL, 'y' },
+        { "bad-port", required_argument, NULL, 'q' },
+        { "bad-tenths", required_argument, NULL, 'e' },
+        { "bad-host", required_argument, NULL, 'o' },
+        { "https", no_argument, NULL, 's' },
+        { 0 },
     };
     unsigned long *const numbers[128] = { ['c'] = &load.count,    ['p'] = &load.port,       ['h'] = &load.hosts,    ['r'] = &load.rate,
                                           ['i'] = &load.id_bytes, ['y'] = &load.body_bytes, ['q'] = &load.bad_port, ['e'] = &load.bad_tenths };
@@ -129,6 +138,8 @@ static void read_options(int argc, char **argv)
             exit(2);
         if (option == 'b' || option == 't')
             *(option == 'b' ? &load.brokers : &load.topic) = optarg;
+        else if (option == 'o')
+            load.bad_host = optarg;
         else if (option == 's')
             load.https = 1;
         else

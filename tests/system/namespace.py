@@ -13,6 +13,16 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def with_resolver(folder, resolver):
+    """The environment of a program that reads `resolver` in place of /etc/resolv.conf."""
+    library, path = os.path.join(folder, "resolver.so"), os.path.join(folder, "resolv.conf")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "resolver.c")
+    subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    with open(path, "w") as file:
+        file.write(resolver)
+    return {"LD_PRELOAD": library, "RESOLVER_FILE": path}
+
+
 class Namespace:
     def __init__(self):
         script = ("ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 dev lo && echo up && exec sleep 1000000")
@@ -32,12 +42,8 @@ class Namespace:
 
     def command(self, folder, resolver, *command):
         """What to start so that the command runs in here, and reads `resolver` in place of /etc/resolv.conf."""
-        library, path = os.path.join(folder, "resolver.so"), os.path.join(folder, "resolv.conf")
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "resolver.c")
-        subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
-        with open(path, "w") as file:
-            file.write(resolver)
-        return ["nsenter", "--net=" + self.path, "env", "LD_PRELOAD=" + library, "RESOLVER_FILE=" + path, *command]
+        environment = [f"{name}={value}" for name, value in with_resolver(folder, resolver).items()]
+        return ["nsenter", "--net=" + self.path, "env", *environment, *command]
 
     def socket(self, family, kind, address):
         """A bound socket of this network."""
