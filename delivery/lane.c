@@ -53,11 +53,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     (void)unused;
     unsigned events = ((what & CURL_POLL_IN) != 0 ? WIRE_READ : 0U) | ((what & CURL_POLL_OUT) != 0 ? WIRE_WRITE : 0U);
     wires_watch(lane->shared->wires, lane, fd, what == CURL_POLL_REMOVE ? 0 : events);
-    if (what == CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) == CURLE_OK && post != NULL && post->https) {
-        long version = 0;
-        curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-        wires_suspect(lane->shared->wires, fd, version >= CURL_HTTP_VERSION_2_0); /* a TLS goodbye hides the end from libcurl 7.88 */
-    }
+    /* A TLS goodbye hides the end from libcurl 7.88, and what is there before the next request is sent, it would take for the answer to that. */
+    if (what == CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) == CURLE_OK && post != NULL)
+        wires_suspect(lane->shared->wires, fd, post->saw.http2);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "delivery/post_bounds.h"
 #include "delivery/post_url.h"
 #include "delivery/retry_after.h"
 
@@ -67,6 +68,14 @@ static int on_close_socket(void *context, curl_socket_t fd)
     return 0;
 }
 
+/* OpenSSL's SSL of the connection that the post has at the moment; NULL: none. Not to be kept. */
+static const void *tls_of(const struct post *post)
+{
+    const struct curl_tlssessioninfo *session = NULL;
+    bool known = post->https && curl_easy_getinfo(post->easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK && session != NULL;
+    return known ? session->internals : NULL;
+}
+
 /* Before libcurl sends. It sends a second time when a connection that it used again dies before the first byte of an answer; the receiver may
  * have the request by then, so that would be a POST that nobody counts. */
 static int on_about_to_send(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -86,6 +95,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     if (post->saw.blocked)
         return CURL_PREREQFUNC_ABORT;
     post->saw.prepared = true;
+    post->saw.http2 = post_bounds_is_http2(tls_of(post));
     return CURL_PREREQFUNC_OK;
 }
 
@@ -183,6 +193,24 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
+/* Called often, and for the last time when the answer is complete and its connection not yet free for others. What a receiver said beyond the end
+ * of its answer would be read as the answer to the next request. */
+static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
+{
+    struct post *post = context;
+    (void)to_get;
+    (void)got;
+    (void)to_send;
+    (void)sent;
+    if (!post->saw.headers_done || !post->https || post->saw.http2 || post->spoiled)
+        return 0;
+    bool unread = post_bounds_has_unread(tls_of(post));
+    if (unread != post->saw.unread)
+        curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, unread ? 1L : 0L);
+    post->saw.unread = unread;
+    return 0;
+}
+
 static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
 {
     struct post_shared *shared = context;
@@ -208,7 +236,7 @@ static void set_longs(CURL *easy)
     } longs[] = {
         { CURLOPT_POST, 1 },
         { CURLOPT_NOSIGNAL, 1 },
-        { CURLOPT_NOPROGRESS, 1 },
+        { CURLOPT_NOPROGRESS, 0 }, /* no meter, on_progress */
         { CURLOPT_QUICK_EXIT, 1 },
         { CURLOPT_PATH_AS_IS, 1 },
         { CURLOPT_FOLLOWLOCATION, 0 },
@@ -259,6 +287,8 @@ static void set_callbacks(CURL *easy, struct post *post)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, post);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, post->shared);
 }
@@ -392,10 +422,10 @@ static void set_body(struct post *post, const struct request *request)
 
 bool post_address(struct post *post, const struct url *url, const struct request *request)
 {
-    post->saw = (struct post_sight){ .retry_after_s = -1 };
-    if (post->spoiled)
+    if (post->spoiled || post->saw.unread)
         curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 0L);
     post->spoiled = false;
+    post->saw = (struct post_sight){ .retry_after_s = -1 };
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
         post->pinned = false;

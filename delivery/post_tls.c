@@ -2,6 +2,7 @@
 
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "delivery/post_bounds.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -205,6 +206,7 @@ bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx)
 {
     const struct material *material = &tls->material;
     SSL_CTX_set1_cert_store(ssl_ctx, material->store);
+    post_bounds_set(ssl_ctx);
     return material->certificate == NULL || SSL_CTX_use_cert_and_key(ssl_ctx, material->certificate, material->key, material->chain, 1) == 1;
 }
 

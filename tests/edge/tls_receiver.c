@@ -68,11 +68,29 @@ static int accept_any(int verified, X509_STORE_CTX *store)
     return 1;
 }
 
+static EVP_PKEY *make_key(const struct tls_options *options)
+{
+    if (options->short_key || options->classic)
+        return EVP_RSA_gen(options->short_key ? 1024 : 2048);
+    return EVP_EC_gen("P-256");
+}
+
+static void limit_exchange(SSL_CTX *context, const struct tls_options *options)
+{
+    if (options->classic) {
+        SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+        SSL_CTX_set_dh_auto(context, 1);
+        assert(SSL_CTX_set_cipher_list(context, "kDHE") == 1);
+    }
+    if (options->groups != NULL)
+        assert(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 && SSL_CTX_set1_groups_list(context, options->groups) == 1);
+}
+
 static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    EVP_PKEY *key = options->short_key ? EVP_RSA_gen(1024) : EVP_EC_gen("P-256");
+    EVP_PKEY *key = make_key(options);
     X509 *certificate = make_certificate(key, options, NULL, NULL), *anchor = certificate;
     if (options->broken_hash) {
         EVP_PKEY *ca_key = key;
@@ -89,6 +107,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         SSL_CTX_set_security_level(context, 0);
         SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     }
+    limit_exchange(context, options);
     if (options->wants_certificate)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
     write_files(receiver, anchor, key);
@@ -139,12 +158,18 @@ static void note_client(struct tls_receiver *receiver, X509 *certificate)
     GENERAL_NAMES_free(names);
 }
 
-static void serve(struct tls_receiver *receiver, int fd)
+static bool answer_ok(void *ssl)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    return SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+}
+
+static void serve(struct tls_receiver *receiver, int fd)
+{
+    bool (*act)(void *) = receiver->options.act != NULL ? receiver->options.act : answer_ok;
     SSL *ssl = SSL_new(receiver->context);
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1) {
+    if ((receiver->options.greet == NULL || receiver->options.greet(fd)) && SSL_accept(ssl) == 1) {
         X509 *certificate = SSL_get1_peer_certificate(ssl);
         atomic_fetch_add(&receiver->with_certificate, certificate != NULL);
         if (certificate != NULL)
@@ -153,7 +178,7 @@ static void serve(struct tls_receiver *receiver, int fd)
         X509_free(certificate);
         while (read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
-            if (SSL_write(ssl, answer, sizeof(answer) - 1) <= 0 || receiver->options.close_each)
+            if (!act(ssl) || receiver->options.close_each)
                 break;
         }
         SSL_shutdown(ssl);

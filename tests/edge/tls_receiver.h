@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 struct tls_options {
+    bool (*greet)(int fd);        /* before the handshake, with nothing read yet; false: the connection ends. NULL: none */
+    bool (*act)(void *ssl);       /* instead of the answer; false: the connection ends. NULL: 200 */
     const char *subject_alt_name; /* "IP:127.0.0.1", "DNS:hook.example.com" */
     bool expired;
     bool old_protocol;      /* TLS 1.1 at most */
@@ -15,6 +17,8 @@ struct tls_options {
     bool wants_certificate; /* of the client */
     bool short_key;         /* RSA with 1024 bits */
     bool broken_hash;       /* signed with SHA-1, by the certificate in ca_file */
+    bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
+    const char *groups;     /* TLS 1.3 with these alone */
 };
 
 struct tls_receiver {

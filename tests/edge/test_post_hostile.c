@@ -1,0 +1,230 @@
+/* Receivers that go for the sender itself: for its loop, which everybody's deadlines hang on, and for the answer to the next request. */
+#include "tests/edge/post_rig.h"
+#include "tests/edge/tls_receiver.h"
+
+#include <criterion/criterion.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static struct rig rig;
+static struct receiver receiver;
+static struct tls_receiver tls_receiver;
+static char url[256];
+
+TestSuite(post_hostile, .timeout = 60);
+
+static void begin_tls(struct tls_options options)
+{
+    options.subject_alt_name = "IP:127.0.0.1";
+    tls_receiver_start(&tls_receiver, options);
+    rig_open(&rig, (struct lanes_options){ .ca_file = tls_receiver.ca_file, .lane_count = 1 }, NULL);
+    rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
+}
+
+static struct posted post_tls(struct tls_options options)
+{
+    struct posted posted;
+    begin_tls(options);
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+    return posted;
+}
+
+/* ---- the loop ---- */
+
+enum { RECORDS = 3000 };
+
+static bool add_key_update(SSL *ssl)
+{
+    return SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+}
+
+static bool add_ticket(SSL *ssl)
+{
+    return SSL_new_session_ticket(ssl) == 1 && SSL_do_handshake(ssl) == 1;
+}
+
+/* All of them and the answer in one go: they are there before they can be read. */
+static bool send_burst(SSL *ssl, bool (*add)(SSL *ssl))
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *bytes;
+    bool fine = true;
+    BIO_up_ref(memory);
+    SSL_set0_wbio(ssl, memory);
+    for (int i = 0; i < RECORDS && fine; i++)
+        fine = add(ssl);
+    fine = fine && SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+    long length = BIO_get_mem_data(memory, &bytes);
+    for (long sent = 0; sent < length && fine;) {
+        ssize_t count = send(SSL_get_rfd(ssl), bytes + sent, (size_t)(length - sent), MSG_NOSIGNAL);
+        fine = count > 0;
+        sent += count;
+    }
+    BIO_free(memory);
+    return fine && !atomic_load(&tls_receiver.stopping);
+}
+
+static bool send_key_updates(void *ssl)
+{
+    return send_burst(ssl, add_key_update);
+}
+
+static bool send_tickets(void *ssl)
+{
+    return send_burst(ssl, add_ticket);
+}
+
+static void on_turn(uv_prepare_t *prepare)
+{
+    int *turns = prepare->data;
+    ++*turns;
+}
+
+Test(post_hostile, records_without_a_byte_for_us_do_not_hold_the_loop)
+{
+    bool (*const acts[])(void *) = { send_key_updates, send_tickets };
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        int turns = 0;
+        uv_prepare_t prepare = { .data = &turns };
+        struct posted posted;
+        begin_tls((struct tls_options){ .act = acts[i] });
+        uv_prepare_init(&rig.loop, &prepare);
+        uv_prepare_start(&prepare, on_turn);
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        uv_close((uv_handle_t *)&prepare, NULL);
+        rig_close(&rig);
+        tls_receiver_stop(&tls_receiver);
+        cr_expect_eq(posted.outcome.status, 200, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_gt(turns, RECORDS / 2, "%zu: the loop stood still, %d turns", i, turns);
+    }
+}
+
+/* Before a certificate was shown: anybody can, and without the bound it never ends. One record after another, each full of them, or with one. */
+static bool flood_with_hello_requests(int fd, size_t in_each)
+{
+    static unsigned char records[64 * 1024];
+    size_t bytes = in_each * 4, length = 0;
+    memset(records, 0, sizeof(records));
+    for (; length + 5 + bytes <= sizeof(records); length += 5 + bytes) {
+        const unsigned char head[] = { SSL3_RT_HANDSHAKE, 3, 3, (unsigned char)(bytes >> 8), (unsigned char)bytes };
+        memcpy(records + length, head, sizeof(head));
+    }
+    while (send(fd, records, length, MSG_NOSIGNAL) == (ssize_t)length)
+        ;
+    return false;
+}
+
+static bool flood_with_full_records(int fd)
+{
+    return flood_with_hello_requests(fd, 4095);
+}
+
+static bool flood_with_small_records(int fd)
+{
+    return flood_with_hello_requests(fd, 1);
+}
+
+Test(post_hostile, handshakes_that_never_begin_do_not_hold_the_loop)
+{
+    bool (*const greetings[])(int) = { flood_with_full_records, flood_with_small_records };
+    for (size_t i = 0; i < COUNT_OF(greetings); i++) {
+        struct posted posted = post_tls((struct tls_options){ .greet = greetings[i] });
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_not(posted.outcome.sent);
+    }
+}
+
+/* The receiver would choose how large the numbers are that we reckon with. */
+Test(post_hostile, key_exchange_without_curves_is_refused)
+{
+    const struct tls_options options[] = { { .classic = true }, { .groups = "ffdhe2048" } };
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        struct posted posted = post_tls(options[i]);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+    cr_expect_eq(post_tls((struct tls_options){ .groups = "P-384" }).outcome.status, 200);
+}
+
+/* ---- the next answer ---- */
+
+enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };
+
+static const char forged[] = "HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n";
+
+/* An answer and, behind it, an answer to a request that was not made yet. */
+static size_t write_two_answers(char *bytes, bool with_body)
+{
+    int head = with_body ? snprintf(bytes, FIRST_READ, "HTTP/1.1 200 OK\r\nContent-Length: 4056\r\n\r\n")
+                         : snprintf(bytes, FIRST_READ, "HTTP/1.1 204 No Content\r\n\r\n");
+    memset(bytes + head, 'x', (size_t)(FIRST_READ - head));
+    memcpy(bytes + FIRST_READ, forged, sizeof(forged) - 1);
+    return FIRST_READ + sizeof(forged) - 1;
+}
+
+static bool say_both(const struct visit *visit)
+{
+    char bytes[2 * FIRST_READ];
+    return say_bytes(visit, bytes, write_two_answers(bytes, visit->receiver->requests % 2 == 0));
+}
+
+static bool write_both(void *ssl)
+{
+    char bytes[2 * FIRST_READ];
+    return SSL_write(ssl, bytes, (int)write_two_answers(bytes, atomic_load(&tls_receiver.requests) % 2 == 0)) > 0;
+}
+
+static struct chain {
+    int left, honest, other;
+} chain;
+
+/* The next post follows at once: the loop has no time to see that the idle connection speaks. */
+static void go_on(void *context, const struct outcome *outcome)
+{
+    struct url parsed;
+    (void)context;
+    if (outcome->kind == OUTCOME_ANSWERED && (outcome->status == 200 || outcome->status == 204))
+        chain.honest++;
+    else
+        chain.other++;
+    cr_assert_eq(guard_judge_url(&rig.guard, slice_of(url), &parsed), GUARD_OK);
+    if (--chain.left > 0)
+        lanes_post(rig.lanes, &parsed, &rig.request, go_on, NULL);
+}
+
+static void post_many(void)
+{
+    struct url parsed;
+    chain = (struct chain){ .left = POSTS };
+    cr_assert_eq(guard_judge_url(&rig.guard, slice_of(url), &parsed), GUARD_OK);
+    lanes_post(rig.lanes, &parsed, &rig.request, go_on, NULL);
+    while (chain.left > 0)
+        uv_run(&rig.loop, UV_RUN_ONCE);
+    rig_close(&rig);
+}
+
+Test(post_hostile, an_answer_beyond_the_answer_is_not_the_next_ones)
+{
+    receiver_start(&receiver, say_both);
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    post_many();
+    cr_expect(chain.honest == POSTS && chain.other == 0, "%d of %d are right", chain.honest, POSTS);
+    cr_expect_eq(atomic_load(&receiver.requests), POSTS, "answered without being read: %d", atomic_load(&receiver.requests));
+    receiver_stop(&receiver);
+}
+
+Test(post_hostile, an_answer_beyond_the_answer_is_not_the_next_ones_inside_tls)
+{
+    begin_tls((struct tls_options){ .act = write_both });
+    post_many();
+    cr_expect(chain.honest == POSTS && chain.other == 0, "%d of %d are right", chain.honest, POSTS);
+    cr_expect_eq(atomic_load(&tls_receiver.requests), POSTS);
+    tls_receiver_stop(&tls_receiver);
+}
