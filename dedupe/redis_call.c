@@ -60,15 +60,13 @@ static void make_room(struct redis_call *call, size_t bytes)
 /* "*12\r\n" or "$12\r\n" */
 static void write_count(struct redis_call *call, char sign, size_t count)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + count % 10);
-        count /= 10;
-    } while (count > 0);
+    size_t digits = 1;
+    for (size_t rest = count; rest >= 10; rest /= 10)
+        digits++;
     call->command[call->length++] = sign;
-    memcpy(call->command + call->length, digits + at, sizeof digits - at);
-    call->length += sizeof digits - at;
+    call->length += digits;
+    for (char *at = call->command + call->length; digits > 0; digits--, count /= 10)
+        *--at = (char)('0' + count % 10);
     call->command[call->length++] = '\r';
     call->command[call->length++] = '\n';
 }

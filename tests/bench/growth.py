@@ -1,6 +1,7 @@
 """Curves: CPU of a delivery and memory while one thing grows. BENCH_FULL=1 goes to the ends that take long (an hour); without it each curve stops
 earlier."""
 import os
+import resource
 
 import rig
 
@@ -22,12 +23,16 @@ def grow_endpoints(bench, hosts):
     return through(bench, topic, count)
 
 
+FLOW = 2000  # events a second
+DESCRIPTORS, DESCRIPTORS_APART = resource.getrlimit(resource.RLIMIT_NOFILE)[1], 512  # a connection takes one
+
+
 def grow_in_flight(bench, slots):
-    """Answers after two seconds keep the slots full; the fewer, the fewer events."""
-    topic, count = bench.create_topics("flight"), min(3 * slots, 60000)
-    receiver = bench.start_receiver("--delay", 2000)
+    """Answers come late enough for so many to be under way while FLOW events a second are delivered."""
+    topic, count, delay_ms = bench.create_topics("flight"), 40000, 1000 * slots // FLOW
+    receiver = bench.start_receiver("--delay", delay_ms)
     bench.load(topic, count, receiver.port, hosts=max(1, slots // 2))
-    cost = through(bench, topic, count, JOBHOOK_MAX_IN_FLIGHT=slots)
+    cost = through(bench, topic, count, JOBHOOK_MAX_IN_FLIGHT=slots, JOBHOOK_ATTEMPT_TIMEOUT="30s")
     receiver.kill()
     return cost
 
@@ -74,7 +79,7 @@ def grow_waiting(bench, waiting):
 # What grows, how a point of it is measured, and the points.
 CURVES = (
     ("endpoints", grow_endpoints, upto(10, 100, 1000, 10000, full=(100000,))),
-    ("in flight", grow_in_flight, upto(10, 100, 1000, 5000, full=(10000, 20000))),
+    ("in flight", grow_in_flight, upto(10, 100, 1000, 5000, full=(10000, min(20000, DESCRIPTORS - DESCRIPTORS_APART)))),
     ("partitions of each topic", grow_partitions, upto(1, 10, 60, full=(200, 600))),
     ("bytes of the body", grow_payload, upto(230, 2000, 20000, 200000, full=(1000000,))),
     ("per cent that fail", grow_failing, upto(0, 10, 20, 50)),
