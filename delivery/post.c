@@ -69,7 +69,7 @@ static int on_close_socket(void *context, curl_socket_t fd)
 }
 
 /* OpenSSL's SSL of the connection that the post has at the moment; NULL: none. Not to be kept. */
-static const void *tls_of(const struct post *post)
+static void *tls_of(const struct post *post)
 {
     const struct curl_tlssessioninfo *session = NULL;
     bool known = post->https && curl_easy_getinfo(post->easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK && session != NULL;
@@ -95,7 +95,9 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     if (post->saw.blocked)
         return CURL_PREREQFUNC_ABORT;
     post->saw.prepared = true;
-    post->saw.http2 = post_bounds_is_http2(tls_of(post));
+    void *tls = tls_of(post);
+    post->saw.http2 = post_bounds_is_http2(tls);
+    post_bounds_begin(tls);
     return CURL_PREREQFUNC_OK;
 }
 

@@ -1,44 +1,101 @@
 #include "delivery/post_bounds.h"
 
 #include "consumer/base/check.h"
+#include "consumer/base/memory.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
-    HANDSHAKE_PIECES_MAX = 4096, /* of one connection; an honest one takes some dozens */
-    FINITE_FIELD_GROUPS = 1,     /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
+    READS_MAX = 32,         /* in a row: a record takes two */
+    READ_BYTES_MAX = 65536, /* likewise: of frames and messages, which are small */
+    BYTES_MAX = 1048576,    /* for a handshake, or an answer: we keep 16 KiB of one */
+    FINITE_FIELD_GROUPS = 1 /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
-static int place_of_count; /* libcurl may keep something of its own at the place for applications */
+/* Stands between an SSL and what libcurl gave it to read from. */
+struct gate {
+    SSL *ssl;
+    BIO *inner;
+    size_t reads, read_bytes; /* in a row */
+    size_t bytes;             /* since the connection or the request began */
+    bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
+};
+
+static int place_of_gate; /* libcurl may keep something of its own at the place for applications */
+static BIO_METHOD *gate_method;
 static int (*usual_choice)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
 
-static void init(void)
+static bool gate_is_closed(const struct gate *gate)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    place_of_count = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    assert(context != NULL && place_of_count >= 0);
-    usual_choice = SSL_CTX_get_security_callback(context);
-    SSL_CTX_free(context);
+    return gate->bytes > BYTES_MAX && (gate->known || !SSL_is_init_finished(gate->ssl));
 }
 
-/* Records and messages of handshakes as they come. TLS 1.2 has a message that is skipped in silence (HelloRequest), and OpenSSL skips as long as
- * there are more: it is given nothing to read any more. */
+static int gate_read(BIO *bio, char *bytes, int length)
+{
+    struct gate *gate = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (gate_is_closed(gate))
+        return 0;
+    int count = -1;
+    bool pause = gate->reads >= READS_MAX || gate->read_bytes >= READ_BYTES_MAX;
+    if (!pause)
+        count = BIO_read(gate->inner, bytes, length);
+    if (count > 0) {
+        gate->reads++;
+        gate->read_bytes += (size_t)count;
+        gate->bytes += (size_t)count;
+        return count;
+    }
+    gate->reads = gate->read_bytes = 0;
+    if (pause || BIO_should_retry(gate->inner))
+        BIO_set_retry_read(bio);
+    return count;
+}
+
+static long gate_control(BIO *bio, int command, long number, void *pointer)
+{
+    struct gate *gate = BIO_get_data(bio);
+    if (command == BIO_CTRL_EOF && gate_is_closed(gate))
+        return 1;
+    return BIO_ctrl(gate->inner, command, number, pointer);
+}
+
+static int gate_destroy(BIO *bio)
+{
+    struct gate *gate = BIO_get_data(bio);
+    BIO_free(gate->inner);
+    free(gate);
+    return 1;
+}
+
+static void gate_open(SSL *ssl)
+{
+    BIO *bio = BIO_new(gate_method);
+    assert(bio != NULL);
+    struct gate *gate = memory_create(sizeof(*gate));
+    *gate = (struct gate){ .ssl = ssl, .inner = SSL_get_rbio(ssl) };
+    BIO_up_ref(gate->inner);
+    BIO_set_data(bio, gate);
+    BIO_set_init(bio, 1);
+    SSL_set_ex_data(ssl, place_of_gate, gate);
+    SSL_set0_rbio(ssl, bio);
+}
+
+/* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
 {
+    (void)sent;
     (void)version;
     (void)type;
     (void)bytes;
     (void)length;
     (void)unused;
-    if (sent != 0 || SSL_is_init_finished(ssl))
-        return;
-    uintptr_t seen = (uintptr_t)SSL_get_ex_data(ssl, place_of_count) + 1;
-    SSL_set_ex_data(ssl, place_of_count, (void *)seen);
-    if (seen == HANDSHAKE_PIECES_MAX)
-        SSL_set0_rbio(ssl, BIO_new(BIO_s_null()));
+    if (SSL_get_ex_data(ssl, place_of_gate) == NULL)
+        gate_open(ssl);
 }
 
 /* With classic Diffie-Hellman a receiver may name a modulus of 10,000 bits, which takes seconds to use. Everybody has elliptic curves. */
@@ -64,21 +121,42 @@ static int on_choice(const SSL *ssl, const SSL_CTX *context, int what, int bits,
     return usual_choice(ssl, context, what, bits, id, thing, unused);
 }
 
+static void init(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    place_of_gate = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    gate_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gate");
+    assert(context != NULL && place_of_gate >= 0 && gate_method != NULL);
+    BIO_meth_set_read(gate_method, gate_read);
+    BIO_meth_set_ctrl(gate_method, gate_control);
+    BIO_meth_set_destroy(gate_method, gate_destroy);
+    usual_choice = SSL_CTX_get_security_callback(context);
+    SSL_CTX_free(context);
+}
+
 void post_bounds_set(void *ssl_ctx)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init);
-    SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY); /* it reads on behind every record that brings no bytes for us: KeyUpdate, tickets */
     SSL_CTX_set_msg_callback(ssl_ctx, on_message);
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
 }
 
-bool post_bounds_has_unread(const void *ssl)
+void post_bounds_begin(void *ssl)
+{
+    struct gate *gate = ssl == NULL ? NULL : SSL_get_ex_data(ssl, place_of_gate);
+    if (gate == NULL)
+        return;
+    gate->known = true;
+    gate->bytes = 0;
+}
+
+bool post_bounds_has_unread(void *ssl)
 {
     return ssl != NULL && SSL_pending(ssl) > 0;
 }
 
-bool post_bounds_is_http2(const void *ssl)
+bool post_bounds_is_http2(void *ssl)
 {
     const unsigned char *name = NULL;
     unsigned length = 0;

@@ -4,12 +4,15 @@
 
 #include <stdbool.h>
 
-/* For an SSL_CTX before its first connection: no call of OpenSSL lasts as long as the receiver likes. */
+/* For an SSL_CTX before its first connection. Whoever reads from it is told now and then that there is nothing, though there may be: neither OpenSSL
+ * nor libcurl (HTTP/2) reads for as long as the receiver sends. A handshake that takes much too much finds the connection closed. */
 void post_bounds_set(void *ssl_ctx);
+/* A request is about to be sent by this SSL (NULL: nothing happens). Likewise, if its answer takes much too much. */
+void post_bounds_begin(void *ssl);
 
 /* Of an SSL, NULL included (false). Bytes of the receiver that OpenSSL has and nobody read: the socket does not show them. */
-bool post_bounds_has_unread(const void *ssl);
+bool post_bounds_has_unread(void *ssl);
 /* HTTP/2 was agreed upon, whatever a status line says. */
-bool post_bounds_is_http2(const void *ssl);
+bool post_bounds_is_http2(void *ssl);
 
 #endif

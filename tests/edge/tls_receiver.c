@@ -86,6 +86,17 @@ static void limit_exchange(SSL_CTX *context, const struct tls_options *options)
         assert(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 && SSL_CTX_set1_groups_list(context, options->groups) == 1);
 }
 
+static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *unused)
+{
+    (void)ssl;
+    (void)in;
+    (void)in_length;
+    (void)unused;
+    *out = (const unsigned char *)"h2";
+    *length = 2;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
@@ -108,6 +119,8 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     }
     limit_exchange(context, options);
+    if (options->talk != NULL)
+        SSL_CTX_set_alpn_select_cb(context, choose_http2, NULL);
     if (options->wants_certificate)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
     write_files(receiver, anchor, key);
@@ -176,7 +189,8 @@ static void serve(struct tls_receiver *receiver, int fd)
             note_client(receiver, certificate);
         atomic_fetch_add(&receiver->resumed, SSL_session_reused(ssl));
         X509_free(certificate);
-        while (read_request(receiver, ssl, fd)) {
+        bool go_on = receiver->options.talk == NULL || receiver->options.talk(ssl);
+        while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
             if (!act(ssl) || receiver->options.close_each)
                 break;
