@@ -338,6 +338,7 @@ void post_destroy(struct post *post)
     if (post == NULL)
         return;
     curl_easy_cleanup(post->easy);
+    curl_url_cleanup(post->parsed);
     free(post->url);
     free(post->lines);
     free(post->slist);
@@ -361,6 +362,19 @@ static char *grow(char *memory, size_t *size, size_t wanted)
     return memory_resize(memory, *size);
 }
 
+/* With the text alone libcurl would parse it for each request, with the parsed one alone it would make up the text again. */
+static bool give_url(struct post *post, CURLU *parsed)
+{
+    if (curl_easy_setopt(post->easy, CURLOPT_URL, post->url) != CURLE_OK) {
+        curl_url_cleanup(parsed);
+        return false;
+    }
+    must_be_ok(curl_easy_setopt(post->easy, CURLOPT_CURLU, parsed));
+    curl_url_cleanup(post->parsed);
+    post->parsed = parsed;
+    return true;
+}
+
 /* Most posts are for the URL that this handle was used for before: then there is nothing to do. */
 static enum post_url set_url(struct post *post, const struct url *url)
 {
@@ -371,10 +385,13 @@ static enum post_url set_url(struct post *post, const struct url *url)
     post->url = grow(post->url, &post->url_size, text.length + 1);
     memcpy(post->url, text.start, text.length);
     post->url[text.length] = '\0';
-    enum post_url agreement = strlen(post->url) == text.length ? post_url_judge(post->url, url) : POST_URL_DISAGREED;
-    if (agreement != POST_URL_AGREED)
+    if (strlen(post->url) != text.length)
+        return POST_URL_DISAGREED;
+    enum post_url agreement;
+    CURLU *parsed = post_url_parse(post->url, url, &agreement);
+    if (parsed == NULL)
         return agreement;
-    if (curl_easy_setopt(post->easy, CURLOPT_URL, post->url) != CURLE_OK)
+    if (!give_url(post, parsed))
         return POST_URL_NO_MEMORY;
     memcpy(post->host, url->host.start, url->host.length);
     post->host[url->host.length] = '\0';

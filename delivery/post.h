@@ -75,6 +75,7 @@ struct post {
     void *easy;                  /* CURL */
     char *url;                   /* NUL-terminated; stays for the next use: most are for the same URL */
     size_t url_length, url_size; /* url_length 0: none set */
+    struct Curl_URL *parsed;     /* the same, once it was set */
     char *lines;                 /* storage of the header lines */
     size_t lines_size;
     struct post_lines *slist; /* the nodes that libcurl reads */

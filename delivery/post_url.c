@@ -71,10 +71,12 @@ static enum post_url parser_agrees(CURLU *parser, const char *text, const struct
 }
 
 /* A parser for each: one that was used before takes relative URLs, too. */
-enum post_url post_url_judge(const char *text, const struct url *url)
+struct Curl_URL *post_url_parse(const char *text, const struct url *url, enum post_url *agreement)
 {
     CURLU *parser = curl_url();
-    enum post_url agreement = parser == NULL ? POST_URL_NO_MEMORY : parser_agrees(parser, text, url);
+    *agreement = parser == NULL ? POST_URL_NO_MEMORY : parser_agrees(parser, text, url);
+    if (*agreement == POST_URL_AGREED)
+        return parser;
     curl_url_cleanup(parser);
-    return agreement;
+    return NULL;
 }

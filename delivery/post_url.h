@@ -10,6 +10,10 @@ enum post_url {
     POST_URL_NO_MEMORY, /* cannot be told now: no reason to refuse it */
 };
 
-enum post_url post_url_judge(const char *text, const struct url *url);
+struct Curl_URL; /* libcurl's CURLU */
+
+/* What libcurl is to be given, so that it does not parse the text again for each request; the caller frees it by curl_url_cleanup. NULL unless the
+ * agreement is POST_URL_AGREED. */
+struct Curl_URL *post_url_parse(const char *text, const struct url *url, enum post_url *agreement);
 
 #endif
