@@ -3,20 +3,30 @@
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPOIL_READS_MAX = 64, WIRE_HANGUP = 8 /* the peer has closed its side; not for owners */ };
+enum {
+    SPOIL_READS_MAX = 64,
+    WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
+    FRUITLESS_MAX = 16,
+    QUIET_MS = 2,
+    REST_MS = 10,
+};
 
 struct wire {
     uv_poll_t poll;
     struct wires *wires;
     void *owner;
-    struct link idle;  /* on wires->idle while it is ours and not watched */
-    struct link fresh; /* on wires->fresh: wires_check_fresh is to look at it */
+    struct link idle;   /* on wires->idle while it is ours and not watched */
+    struct link fresh;  /* on wires->fresh: wires_check_fresh is to look at it */
+    struct link rest;   /* on wires->resting: the owner is not told that it can write */
+    unsigned fruitless; /* times in a row that the owner was told so and did not write */
     uint64_t idle_since_ms;
     int fd;
     unsigned watched; /* what the owner wants to know of */
@@ -32,8 +42,10 @@ struct wires {
     size_t by_fd_size;
     struct list idle; /* longest idle first */
     struct list fresh;
-    size_t open;    /* ours */
-    size_t closing; /* libuv has not let go of yet */
+    struct list resting;
+    uv_timer_t wake; /* runs while wires rest */
+    size_t open;     /* ours */
+    size_t closing;  /* libuv has not let go of yet */
     bool destroyed;
 };
 
@@ -44,6 +56,9 @@ struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready)
     wires->ready = ready;
     list_init(&wires->idle);
     list_init(&wires->fresh);
+    list_init(&wires->resting);
+    uv_timer_init(loop, &wires->wake);
+    wires->wake.data = wires;
     return wires;
 }
 
@@ -76,9 +91,17 @@ static void wire_forget(struct wire *wire)
     wires->by_fd[wire->fd] = NULL;
     leave(&wires->idle, &wire->idle);
     leave(&wires->fresh, &wire->fresh);
+    leave(&wires->resting, &wire->rest);
     wires->open -= wire->ours;
     wires->closing++;
     uv_close((uv_handle_t *)&wire->poll, on_closed);
+}
+
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct wires *wires = handle->data;
+    wires->closing--;
+    wires_free_when_over(wires);
 }
 
 void wires_destroy(struct wires *wires)
@@ -91,7 +114,8 @@ void wires_destroy(struct wires *wires)
         else if (wires->by_fd[fd] != NULL)
             wire_forget(wires->by_fd[fd]);
     wires->destroyed = true;
-    wires_free_when_over(wires);
+    wires->closing++;
+    uv_close((uv_handle_t *)&wires->wake, on_wake_closed);
 }
 
 static struct wire *wire_find(const struct wires *wires, int fd)
@@ -208,6 +232,54 @@ static void on_ready_idle(struct wire *wire, int status, int events)
         wire_spoil(wire); /* a server has nothing to say then but that it goes */
 }
 
+/* An HTTP/2 receiver that lets nothing be sent: libcurl 7.88 goes on asking whether it can write, and the socket goes on saying yes, as fast as the
+ * processor can. */
+
+static bool sends_nothing(int fd)
+{
+    struct tcp_info info = { 0 };
+    socklen_t length = sizeof(info);
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_last_data_sent >= QUIET_MS;
+}
+
+static void on_wake(uv_timer_t *wake)
+{
+    struct wires *wires = wake->data;
+    struct link *link;
+    while ((link = list_take(&wires->resting)) != NULL) {
+        struct wire *wire = container_of(link, struct wire, rest);
+        poll_for(wire, wire->watched);
+    }
+}
+
+static void wire_rest(struct wire *wire)
+{
+    struct wires *wires = wire->wires;
+    if ((wire->watched & WIRE_READ) != 0)
+        poll_for(wire, WIRE_READ);
+    else
+        poll_nothing(wire);
+    if (link_is_free(&wire->rest))
+        list_append(&wires->resting, &wire->rest);
+    if (!uv_is_active((uv_handle_t *)&wires->wake))
+        uv_timer_start(&wires->wake, on_wake, REST_MS, 0);
+}
+
+/* The owner was told; it has written, or wanted to know for nothing. */
+static void wire_judge(struct wire *wire, int events)
+{
+    if (events == UV_WRITABLE) {
+        wire->fruitless = sends_nothing(wire->fd) ? wire->fruitless + 1 : 0;
+        if (wire->fruitless >= FRUITLESS_MAX && (wire->watched & WIRE_WRITE) != 0)
+            wire_rest(wire);
+    } else { /* the peer said something: perhaps that it takes more */
+        wire->fruitless = 0;
+        leave(&wire->wires->resting, &wire->rest);
+        if (wire->polled != wire->watched)
+            poll_for(wire, wire->watched);
+    }
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct wire *wire = container_of(poll, struct wire, poll);
@@ -224,8 +296,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     }
     wires->ready(wire->owner, fd, ready);
     wire = wire_find(wires, fd);
-    if (wire != NULL && wire->watched != 0 && wire->polled == 0)
-        poll_for(wire, wire->watched);
+    if (wire != NULL && wire->watched != 0)
+        wire_judge(wire, status < 0 ? 0 : events);
 }
 
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
@@ -235,6 +307,8 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
         return;
     wire->owner = owner;
     wire->watched = events;
+    if (events == 0)
+        leave(&wires->resting, &wire->rest);
     if (events == 0 && !wire->ours) {
         wire_forget(wire);
     } else if (events == 0) {
@@ -242,6 +316,7 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     } else {
         leave(&wires->idle, &wire->idle);
         leave(&wires->fresh, &wire->fresh);
+        leave(&wires->resting, &wire->rest);
         if (wire->polled != events)
             poll_for(wire, events);
     }

@@ -3,10 +3,12 @@
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct rig rig;
 static struct receiver receiver;
@@ -15,11 +17,16 @@ static char url[256];
 
 TestSuite(post_hostile, .timeout = 60);
 
+static uint64_t timeout_ms; /* 0: the usual one */
+
 static void begin_tls(struct tls_options options)
 {
     options.subject_alt_name = "IP:127.0.0.1";
     tls_receiver_start(&tls_receiver, options);
-    rig_open(&rig, (struct lanes_options){ .ca_file = tls_receiver.ca_file, .lane_count = 1, .http2 = options.talk != NULL }, NULL);
+    rig_open(
+        &rig,
+        (struct lanes_options){ .attempt_timeout_ms = timeout_ms, .ca_file = tls_receiver.ca_file, .lane_count = 1, .http2 = options.talk != NULL },
+        NULL);
     rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
 }
 
@@ -141,14 +148,16 @@ Test(post_hostile, handshakes_that_never_begin_do_not_hold_the_loop)
     }
 }
 
+static const unsigned char no_settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 };
+
 /* Frames that HTTP/2 allows, and that say nothing: the answer to a PING that was not sent. */
 static bool flood_with_frames(void *ssl)
 {
-    static const unsigned char settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 }, ping[] = { 0, 0, 8, 6, 1, 0, 0, 0, 0 };
+    static const unsigned char ping[] = { 0, 0, 8, 6, 1, 0, 0, 0, 0 };
     unsigned char frames[960 * 17] = { 0 };
     for (size_t i = 0; i < sizeof(frames); i += 17)
         memcpy(frames + i, ping, sizeof(ping));
-    bool fine = SSL_write(ssl, settings, sizeof(settings)) > 0;
+    bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0;
     while (fine && !atomic_load(&tls_receiver.stopping))
         fine = SSL_write(ssl, frames, sizeof(frames)) > 0;
     return false;
@@ -164,6 +173,57 @@ Test(post_hostile, frames_without_end_do_not_hold_the_loop)
     cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS, "a million bytes of them are enough");
     rig_close(&rig);
     tls_receiver_stop(&tls_receiver);
+}
+
+enum { TURNS_MAX = 20000, WINDOW = 65535, LARGE = 4 * WINDOW /* of the body */ };
+
+static bool read_bytes(SSL *ssl, int least)
+{
+    char bytes[16384];
+    for (int count, have = 0; have < least; have += count)
+        if ((count = SSL_read(ssl, bytes, sizeof(bytes))) <= 0)
+            return false;
+    return true;
+}
+
+static bool take_one_window(void *ssl)
+{
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, INT_MAX);
+}
+
+static bool open_the_window_late(void *ssl)
+{
+    static const unsigned char more[] = { 0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 4, 8, 0, 0, 0, 0, 1, 0, 0x10, 0, 0 };
+    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
+    bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, WINDOW);
+    usleep(100 * 1000); /* the sender rests */
+    return fine && SSL_write(ssl, more, sizeof(more)) > 0 && read_bytes(ssl, LARGE - WINDOW) && SSL_write(ssl, answer, sizeof(answer)) > 0 &&
+           read_bytes(ssl, INT_MAX);
+}
+
+/* libcurl 7.88 asks all the time whether it may write, and the socket says yes all the time. */
+Test(post_hostile, a_window_that_stays_shut_does_not_keep_the_processor_busy)
+{
+    bool (*const talks[])(void *) = { take_one_window, open_the_window_late };
+    const enum outcome_kind kinds[] = { OUTCOME_TIMEOUT, OUTCOME_ANSWERED };
+    for (size_t i = 0; i < COUNT_OF(talks); i++) {
+        int turns = 0;
+        uv_prepare_t prepare = { .data = &turns };
+        struct posted posted;
+        timeout_ms = kinds[i] == OUTCOME_TIMEOUT ? 2000 : 0;
+        begin_tls((struct tls_options){ .talk = talks[i] });
+        while (rig.request.body.length < LARGE)
+            text_append_string(&rig.request.body, "0123456789abcdef");
+        uv_prepare_init(&rig.loop, &prepare);
+        uv_prepare_start(&prepare, on_turn);
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        uv_close((uv_handle_t *)&prepare, NULL);
+        rig_close(&rig);
+        tls_receiver_stop(&tls_receiver);
+        cr_expect_eq(posted.outcome.kind, kinds[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_lt(turns, TURNS_MAX, "%zu: %d turns", i, turns);
+    }
 }
 
 /* The receiver would choose how large the numbers are that we reckon with. */
