@@ -182,7 +182,7 @@ static uint64_t longest_delay_ms(const struct settings *settings)
 static bool make_sender(struct worker *worker)
 {
     const struct settings *settings = worker->settings;
-    struct names_options names_options = { 0 };
+    struct names_options names_options = { .guard = &settings->guard };
     struct scheduler_options scheduler_options = { .max_in_flight = (uint32_t)settings->max_in_flight,
                                                    .endpoint_max_in_flight = (uint32_t)settings->endpoint_max_in_flight,
                                                    .origin_max_connections = (uint32_t)settings->origin_max_connections,

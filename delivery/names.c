@@ -21,7 +21,8 @@ enum {
     TTL_MIN_MS = 1000,    /* a TTL of 0 would mean one lookup for each POST */
     TICK_MS = 50,
     TRIES = 3,
-    TRIES_WEIGHT = 7, /* c-ares doubles its patience at each try: 1 + 2 + 4 */
+    TRIES_WEIGHT = 9,  /* c-ares doubles its patience at each try: 1 + 2 + 4. It gives up before us: it may have one kind of address by then */
+    PORT_QUERIES = 32, /* asked from one port, before another makes answers hard to forge again */
     EVICTION_TRIES = 16,
 };
 
@@ -111,14 +112,28 @@ static bool take_address(struct names_answer *answer, const struct ares_addrinfo
     return true;
 }
 
-/* The shortest TTL of addresses and aliases, in seconds. */
-static uint32_t take_addresses(struct names_answer *answer, const struct ares_addrinfo *info, uint32_t ttl_max_s)
+/* There are more addresses than we keep: whoever would refuse one of them must not miss it. */
+static void take_refused(struct names_answer *answer, const struct guard *guard, const struct ares_addrinfo_node *node)
 {
-    int64_t ttl_s = ttl_max_s;
+    for (; guard != NULL && node != NULL; node = node->ai_next) {
+        struct names_answer one = { .count = 0 };
+        if (!take_address(&one, node) || guard_judge_address(guard, &one.addresses[0]) == GUARD_OK)
+            continue;
+        answer->addresses[NAMES_ADDRESSES_MAX - 1] = one.addresses[0];
+        return;
+    }
+}
+
+/* The shortest TTL of addresses and aliases, in seconds. */
+static uint32_t take_addresses(struct names_answer *answer, const struct ares_addrinfo *info, const struct names_options *options)
+{
+    int64_t ttl_s = options->ttl_max_s;
+    const struct ares_addrinfo_node *node = info->nodes;
     *answer = (struct names_answer){ .result = NAMES_NOT_FOUND };
-    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL && answer->count < NAMES_ADDRESSES_MAX; node = node->ai_next)
+    for (; node != NULL && answer->count < NAMES_ADDRESSES_MAX; node = node->ai_next)
         if (take_address(answer, node) && node->ai_ttl < ttl_s)
             ttl_s = node->ai_ttl;
+    take_refused(answer, options->guard, node);
     for (const struct ares_addrinfo_cname *alias = info->cnames; alias != NULL; alias = alias->next)
         if (alias->ttl < ttl_s)
             ttl_s = alias->ttl;
@@ -144,7 +159,7 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
         return;
     }
     if (status == ARES_SUCCESS) {
-        uint32_t ttl_s = take_addresses(&name->answer, info, names->options.ttl_max_s);
+        uint32_t ttl_s = take_addresses(&name->answer, info, &names->options);
         uint64_t found_ms = (uint64_t)ttl_s * 1000 > TTL_MIN_MS ? (uint64_t)ttl_s * 1000 : TTL_MIN_MS;
         name_answered(name, name->answer.count > 0 ? found_ms : names->options.negative_ttl_s * UINT64_C(1000));
     } else if (is_no(status)) {
@@ -382,6 +397,22 @@ static void init_cares(void)
     assert(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
 }
 
+/* What Debian 12's c-ares does not have. */
+static int set_newer_options(struct ares_options *options)
+{
+    int mask = 0;
+    (void)options;
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+    options->udp_max_queries = PORT_QUERIES;
+    mask |= ARES_OPT_UDP_MAX_QUERIES;
+#endif
+#ifdef ARES_OPT_QUERY_CACHE
+    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
+    return mask;
+}
+
 static bool open_channel(struct names *names, const char *servers)
 {
     static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
@@ -394,6 +425,7 @@ static bool open_channel(struct names *names, const char *servers)
         .sock_state_cb_data = names,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    mask |= set_newer_options(&options);
     if (ares_init_options(&names->channel, &options, mask) != ARES_SUCCESS)
         return false;
     if (servers == NULL || ares_set_servers_ports_csv(names->channel, servers) == ARES_SUCCESS)

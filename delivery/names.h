@@ -23,12 +23,13 @@ struct names_answer {
 };
 
 struct names_options {
-    uint32_t at_once_max;    /* queries under way; the rest wait in order. 0: 256 */
-    uint32_t cache_max;      /* names kept. 0: 10000 */
-    uint32_t ttl_max_s;      /* 0: 60 */
-    uint32_t negative_ttl_s; /* 0: 5 */
-    uint64_t timeout_ms;     /* of one query, all servers and tries. 0: 5000 */
-    const char *servers;     /* "127.0.0.1:5353,…" for tests; NULL: the system's */
+    uint32_t at_once_max;      /* queries under way; the rest wait in order. 0: 256 */
+    uint32_t cache_max;        /* names kept. 0: 10000 */
+    uint32_t ttl_max_s;        /* 0: 60 */
+    uint32_t negative_ttl_s;   /* 0: 5 */
+    uint64_t timeout_ms;       /* of one query, all servers and tries. 0: 5000 */
+    const struct guard *guard; /* outlives the names; of more addresses than are kept, one that it refuses is kept. NULL: none */
+    const char *servers;       /* "127.0.0.1:5353,…" for tests; NULL: the system's */
 };
 
 struct names_stats {

@@ -213,7 +213,7 @@ static void post(struct posting *posting)
 static bool make(struct posting *posting)
 {
     const struct settings *settings = posting->send->settings;
-    const struct names_options names_options = { 0 };
+    const struct names_options names_options = { .guard = &settings->guard };
     posting->names = names_create(&posting->loop, &names_options);
     if (posting->names == NULL)
         return false; /* it said why */

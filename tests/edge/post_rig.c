@@ -29,7 +29,7 @@ void rig_open(struct rig *rig, struct lanes_options options, const char *dns)
     uv_loop_init(&rig->loop);
     uv_timer_init(&rig->loop, &rig->patience);
     make_request(&rig->request);
-    rig->names = names_create(&rig->loop, &(struct names_options){ .servers = dns != NULL ? dns : "127.0.0.1:9" });
+    rig->names = names_create(&rig->loop, &(struct names_options){ .guard = &rig->guard, .servers = dns != NULL ? dns : "127.0.0.1:9" });
     options.guard = &rig->guard;
     options.names = rig->names;
     if (options.attempt_timeout_ms == 0)

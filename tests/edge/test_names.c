@@ -23,6 +23,7 @@ static struct names *names;
  *   two.example.com   both kinds of address     six.example.com   IPv6 only
  *   short.example.com TTL 1 s                   none.example.com  exists, without addresses
  *   broken.*          the server fails          silent.*          no answer
+ *   half.*            IPv4 only, and no answer to the question for IPv6
  *   many.example.com  24 addresses              nNNN.example.com  10.0.x.y */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
@@ -45,6 +46,10 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->addresses[0] = address[number];
     } else if (strncmp(name, "broken.", 7) == 0) {
         answer->rcode = DNS_SERVER_FAILED;
+    } else if (strncmp(name, "half.", 5) == 0) {
+        answer->silent = type == DNS_AAAA;
+        answer->count = 1;
+        answer->addresses[0] = "192.0.2.1";
     } else if (strncmp(name, "silent.", 7) == 0) {
         answer->silent = true;
     } else if (strcmp(name, "none.example.com") != 0) {
@@ -171,6 +176,14 @@ Test(names, says_that_the_name_servers_failed)
 {
     cr_assert_eq(look_up("broken.example.com").answer.result, NAMES_FAILED);
     cr_assert_eq(counter_read(&names_stats(names)->failures), 1);
+}
+
+/* Some name servers ignore what they do not know. */
+Test(names, take_the_kind_of_address_that_was_answered)
+{
+    struct found found = look_up("half.example.com");
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+    cr_assert(found.answer.count == 1 && has(&found.answer, "192.0.2.1"));
 }
 
 Test(names, are_absolute_and_asked_for_as_they_are)
@@ -302,6 +315,23 @@ Test(names, under_way_may_be_destroyed)
 static void begin_narrow(void)
 {
     begin_with((struct names_options){ .timeout_ms = 3000, .at_once_max = 50, .cache_max = 100 });
+}
+
+static void begin_forgetful(void)
+{
+    begin_with((struct names_options){ .timeout_ms = 3000, .ttl_max_s = 1 });
+}
+
+TestSuite(forgetful_names, .init = begin_forgetful, .fini = end, .timeout = 60);
+
+/* Whoever else might keep them: c-ares has a cache from 1.31 on. */
+Test(forgetful_names, are_asked_for_again_when_we_keep_them_no_longer)
+{
+    look_up("two.example.com");
+    int asked = atomic_load(&server.queries);
+    sleep_ms(1100);
+    cr_assert_eq(look_up("two.example.com").answer.result, NAMES_FOUND);
+    cr_assert_gt(atomic_load(&server.queries), asked);
 }
 
 TestSuite(narrow_names, .init = begin_narrow, .fini = end, .timeout = 60);

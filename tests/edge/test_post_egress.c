@@ -18,6 +18,7 @@ static bool answer_ok(const struct visit *visit)
 
 /*   hook.example.com   loopback, which this guard allows
  *   inside.example.com a private address           mixed.example.com  loopback and a private one
+ *   crowd.example.com  more loopback addresses than are kept, then a private one
  *   mapped.example.com ::ffff:10.0.0.1             nat64.example.com  64:ff9b::a00:1
  *   rebind.example.com loopback at first, then a private address
  *   dead.example.com   does not exist              silent.example.com no answer */
@@ -38,6 +39,10 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->count = 2;
         answer->addresses[0] = "127.0.0.1";
         answer->addresses[1] = "192.168.1.1";
+    } else if (strncmp(name, "crowd.", 6) == 0 && type == DNS_A) {
+        for (answer->count = 0; answer->count < NAMES_ADDRESSES_MAX + 3; answer->count++)
+            answer->addresses[answer->count] = "127.0.0.1";
+        answer->addresses[answer->count++] = "192.168.1.1";
     } else if (type == DNS_AAAA && (strncmp(name, "mapped.", 7) == 0 || strncmp(name, "nat64.", 6) == 0)) {
         answer->count = 1;
         answer->addresses[0] = name[0] == 'm' ? "::ffff:10.0.0.1" : "64:ff9b::a00:1";
@@ -97,7 +102,7 @@ Test(post_egress, names_and_addresses_take_turns)
 
 Test(post_egress, a_name_with_a_refused_address_is_blocked)
 {
-    static const char *const hosts[] = { "inside.example.com", "mixed.example.com", "mapped.example.com", "nat64.example.com" };
+    static const char *const hosts[] = { "inside.example.com", "mixed.example.com", "crowd.example.com", "mapped.example.com", "nat64.example.com" };
     for (size_t i = 0; i < COUNT_OF(hosts); i++) {
         struct posted posted = post_to(hosts[i]);
         cr_expect_eq(posted.outcome.kind, OUTCOME_BLOCKED_ADDRESS, "%s: %s", hosts[i], posted.detail);
