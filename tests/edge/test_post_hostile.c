@@ -237,6 +237,14 @@ Test(post_hostile, key_exchange_without_curves_is_refused)
     cr_expect_eq(post_tls((struct tls_options){ .groups = "P-384" }).outcome.status, 200);
 }
 
+/* Each of them is read, and looked at, before any is trusted. */
+Test(post_hostile, a_chain_of_two_hundred_certificates_is_refused)
+{
+    struct posted posted = post_tls((struct tls_options){ .more_certificates = 200 });
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(post_tls((struct tls_options){ .more_certificates = 10 }).outcome.status, 200);
+}
+
 /* ---- the next answer ---- */
 
 enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };

@@ -19,6 +19,7 @@ struct tls_options {
     bool short_key;         /* RSA with 1024 bits */
     bool broken_hash;       /* signed with SHA-1, by the certificate in ca_file */
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
+    int more_certificates;  /* behind its own, in the chain */
     const char *groups;     /* TLS 1.3 with these alone */
 };
 
