@@ -12,7 +12,7 @@
 #include <uv.h>
 
 enum {
-    LANES_DEFAULT = 64,
+    LANES_DEFAULT = 128,
     IDLE_MS_DEFAULT = 60 * 1000,
     SPARE_POSTS_MAX = 1024, /* handles kept for the next posts, all lanes together; about 10 KB each */
     SWEEP_MS_MAX = 5000,

@@ -21,7 +21,7 @@ struct lanes_options {
     const struct guard *guard; /* outlives the lanes */
     struct names *names;       /* likewise */
     uint64_t attempt_timeout_ms;
-    uint32_t lane_count;                  /* 0: 64 */
+    uint32_t lane_count;                  /* 0: 128 */
     uint32_t origin_max_connections;      /* cap for one host in a lane */
     uint32_t idle_connections;            /* kept open in all lanes together, a quarter more at worst. 0: LANES_IDLE_CONNECTIONS */
     uint64_t idle_ms;                     /* an idle connection is closed after that. 0: 60 s */

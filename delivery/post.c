@@ -253,6 +253,9 @@ static void set_longs(CURL *easy)
         { CURLOPT_BUFFERSIZE, 4096 },          /* one per transfer in flight; answers are short */
         { CURLOPT_CONNECTTIMEOUT, 24 * 3600 }, /* never: the deadline is ours */
         { CURLOPT_MAXAGE_CONN, 24 * 3600 },    /* likewise: wires_hang_up_idle */
+        /* An entry is of use until its post dials, at once. Every post that ends looks at all that its lane's table holds, which would be a minute's;
+         * less than two seconds could end while it dials, as whole ones are counted. */
+        { CURLOPT_DNS_CACHE_TIMEOUT, 2 },
     };
     for (size_t i = 0; i < COUNT_OF(longs); i++)
         must_be_ok(curl_easy_setopt(easy, longs[i].option, longs[i].value));
