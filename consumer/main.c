@@ -1,4 +1,5 @@
 /* jobhook: the program's entry. Finds the command in a table and runs it. */
+#include "consumer/base/memory.h"
 #include "consumer/commands/commands.h"
 #include "consumer/privileges.h"
 
@@ -102,6 +103,7 @@ static int help_on(const struct command *command)
 int main(int argc, char **argv)
 {
     privileges_give_up();
+    memory_init();
     if (argc < 2)
         return fail_usage("no command given", "");
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];

@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* Once, before the first thread: sets the allocator up for a program that holds many small pieces. */
+void memory_init(void);
+
 void *memory_create(size_t size);                    /* zeroed; freed with free() */
 void *memory_resize(void *memory, size_t size);      /* as realloc, new bytes undefined; size > 0 */
 char *memory_copy(const char *start, size_t length); /* a NUL-terminated copy */
