@@ -136,16 +136,32 @@ def polls_round(bench, hook, address, size):
     return sides
 
 
+STATUS_TASKS = 20
+
+
+def status_ms(hook):
+    """Of `jobhook status`, from its start to its end."""
+    times = []
+    for number in range(STATUS_TASKS):
+        started = time.monotonic()
+        code, output, errors = hook.command("status", f"poll-{number:08d}")
+        times.append(1000 * (time.monotonic() - started))
+        assert code == 0 and "nothing_to_send" in output, output + errors
+    print(f"jobhook status: {rig.statistics.median(times):.0f} ms, at most {max(times):.0f} ms", flush=True)
+    return rig.statistics.median(times)
+
+
 def case_polls(bench, size):
-    """/job-status: results of 2 KB that are read back from Kafka, one from the cache, tasks that are not known."""
+    """/job-status: results of 2 KB that are read back from Kafka, one from the cache, tasks that are not known; and `jobhook status`."""
     hook, address = polled_hook(bench, fill_polled(bench))
     rounds = [polls_round(bench, hook, address, size) for _ in range(size.rounds)]
+    status = status_ms(hook)
     hook.end()
 
     def middle(name, figure):
         return rig.statistics.median(r[name][figure] for r in rounds)
     return {"rounds": rounds, "figures": {"polls": [middle("read back", "p50_ms"), middle("read back", "p99_ms"), middle("at once", "per_core")],
-                                          "polls unknown": [middle("unknown", "rate")]}}
+                                          "polls unknown": [middle("unknown", "rate")], "status": [status]}}
 
 
 # What runs beside the deliveries: a Lua expression for wrk, how many at a time, and the pause of each.

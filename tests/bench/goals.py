@@ -26,6 +26,7 @@ GOALS = {
     "letters replayed": ("dead letters replayed a second; memory", [(AT_LEAST, 10000, ""), (AT_MOST, 256, "MB")]),
     "polls": ("`/job-status` of 2 KB read back from Kafka, one at a time: p50; p99; 32 at a time: a second of CPU", [(AT_MOST, 5, "ms"), (AT_MOST, 50, "ms"), (AT_LEAST, 500, "")]),
     "polls unknown": ("the same of a task that is not known, a second", [(AT_LEAST, 10000, "")]),
+    "status": ("`jobhook status TASK_ID`, the whole command", [(AT_MOST, 200, "ms")]),
     "polled, some read back": ("deliveries at 1,000/s beside 4 clients that poll, 20 ms after an answer again, ÷ without: p50; CPU", [(AT_MOST, 1.1, "×"), (AT_MOST, 1.1, "×")]),
     "polled, a storm": ("the same beside as many polls of unknown tasks as 32 clients make", [(AT_MOST, 1.1, "×"), (AT_MOST, 1.1, "×")]),
     "F11": ("Redis memory of a delivered task, id of 36 bytes", [(AT_MOST, 216, "B")]),
