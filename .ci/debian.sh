@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 waits=no
 if [ "$1" = --wait ]; then waits=yes; fi
+
 # Mounts and processes of a namespace of their own end with it, however this ends. Removing the root takes minutes: nobody waits for that.
 if [ -z "${JOBHOOK_CI_ROOT:-}" ]; then
     JOBHOOK_CI_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/jobhook-debian.XXXXXX")

@@ -4,6 +4,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/text.h"
 #include "dedupe/scripts.h"
 
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 enum {
     KEY_BYTES_MAX = 4096,
     TASK_ID_BYTES_MAX = 256, /* longer ones are malformed events */
-    NUMBER_BYTES_MAX = 20,
     PLACE_BYTES = 12,
     DIGEST_BYTES = 8,
     ARGUMENTS = 8,     /* what dedupe/scripts/record.lua expects, the seventh is the script's own */
@@ -33,7 +33,7 @@ struct claims {
     struct text key; /* prefix and task id; only the prefix stays */
     size_t prefix_length;
     uint64_t lease_ms;
-    char ttl[NUMBER_BYTES_MAX];
+    char ttl[TEXT_U64_MAX];
     size_t ttl_length;
     struct clock_estimate clock;
     struct list questions;
@@ -50,19 +50,6 @@ struct question { /* one call that Redis has not answered yet */
 };
 
 /* --- what is asked --- */
-
-static size_t write_number(uint64_t number, char digits[NUMBER_BYTES_MAX])
-{
-    char reversed[NUMBER_BYTES_MAX];
-    size_t length = 0;
-    do {
-        reversed[length++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    for (size_t i = 0; i < length; i++)
-        digits[i] = reversed[length - 1 - i];
-    return length;
-}
 
 static void write_little_endian(uint64_t value, char *bytes, size_t count)
 {
@@ -82,7 +69,7 @@ struct ask {
 
 struct arguments {
     struct slice items[ARGUMENTS];
-    char rank[NUMBER_BYTES_MAX], deferral[NUMBER_BYTES_MAX], extra[NUMBER_BYTES_MAX], outcome[NUMBER_BYTES_MAX];
+    char rank[TEXT_U64_MAX], deferral[TEXT_U64_MAX], extra[TEXT_U64_MAX], outcome[TEXT_U64_MAX];
     char digest[DIGEST_BYTES], place[PLACE_BYTES];
 };
 
@@ -98,14 +85,14 @@ static void write_arguments(const struct claims *claims, const struct ask *ask, 
 {
     write_little_endian(ask->claim->digest, arguments->digest, DIGEST_BYTES);
     write_place(ask->claim, arguments->place);
-    arguments->items[0] = (struct slice){ arguments->rank, write_number(ask->rank, arguments->rank) };
-    arguments->items[1] = (struct slice){ arguments->deferral, write_number(ask->deferral, arguments->deferral) };
+    arguments->items[0] = (struct slice){ arguments->rank, text_write_u64(arguments->rank, ask->rank) };
+    arguments->items[1] = (struct slice){ arguments->deferral, text_write_u64(arguments->deferral, ask->deferral) };
     arguments->items[2] = (struct slice){ (const char *)ask->claim->token, TOKEN_BYTES };
     arguments->items[3] = (struct slice){ arguments->digest, DIGEST_BYTES };
     arguments->items[4] = (struct slice){ arguments->place, PLACE_BYTES };
     arguments->items[5] = (struct slice){ claims->ttl, claims->ttl_length };
-    arguments->items[6] = (struct slice){ arguments->extra, write_number(ask->extra, arguments->extra) };
-    arguments->items[7] = (struct slice){ arguments->outcome, write_number(ask->claim->outcome, arguments->outcome) };
+    arguments->items[6] = (struct slice){ arguments->extra, text_write_u64(arguments->extra, ask->extra) };
+    arguments->items[7] = (struct slice){ arguments->outcome, text_write_u64(arguments->outcome, ask->claim->outcome) };
 }
 
 /* --- what is answered --- */
@@ -209,7 +196,7 @@ struct claims *claims_create(struct redis *redis, const struct claims_options *o
     claims->prefix_length = claims->key.length;
     assert(claims->prefix_length + TASK_ID_BYTES_MAX < KEY_BYTES_MAX); /* else all tasks would share one key */
     claims->lease_ms = options->lease_ms;
-    claims->ttl_length = write_number(options->state_ttl_ms, claims->ttl);
+    claims->ttl_length = text_write_u64(claims->ttl, options->state_ttl_ms);
     list_init(&claims->questions);
     list_init(&claims->spare);
     return claims;

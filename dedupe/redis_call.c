@@ -1,6 +1,7 @@
 #include "dedupe/redis_call.h"
 
 #include "consumer/base/memory.h"
+#include "consumer/base/text.h"
 #include "dedupe/scripts.h"
 
 #include <stdlib.h>
@@ -60,13 +61,8 @@ static void make_room(struct redis_call *call, size_t bytes)
 /* "*12\r\n" or "$12\r\n" */
 static void write_count(struct redis_call *call, char sign, size_t count)
 {
-    size_t digits = 1;
-    for (size_t rest = count; rest >= 10; rest /= 10)
-        digits++;
     call->command[call->length++] = sign;
-    call->length += digits;
-    for (char *at = call->command + call->length; digits > 0; digits--, count /= 10)
-        *--at = (char)('0' + count % 10);
+    call->length += text_write_u64(call->command + call->length, count);
     call->command[call->length++] = '\r';
     call->command[call->length++] = '\n';
 }

@@ -307,8 +307,7 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
         return;
     wire->owner = owner;
     wire->watched = events;
-    if (events == 0)
-        leave(&wires->resting, &wire->rest);
+    leave(&wires->resting, &wire->rest);
     if (events == 0 && !wire->ours) {
         wire_forget(wire);
     } else if (events == 0) {
@@ -316,7 +315,6 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     } else {
         leave(&wires->idle, &wire->idle);
         leave(&wires->fresh, &wire->fresh);
-        leave(&wires->resting, &wire->rest);
         if (wire->polled != events)
             poll_for(wire, events);
     }

@@ -192,15 +192,20 @@ void text_append_char(struct text *text, char c)
     text->start[text->length] = '\0';
 }
 
+size_t text_write_u64(char *to, uint64_t value)
+{
+    size_t count = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10)
+        count++;
+    for (size_t at = count; at > 0; at--, value /= 10)
+        to[at - 1] = (char)('0' + value % 10);
+    return count;
+}
+
 void text_append_u64(struct text *text, uint64_t value)
 {
-    char digits[20]; /* 2^64 - 1 has 20 */
-    size_t start = sizeof(digits);
-    do {
-        digits[--start] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    text_append(text, (struct slice){ digits + start, sizeof(digits) - start });
+    char digits[TEXT_U64_MAX];
+    text_append(text, (struct slice){ digits, text_write_u64(digits, value) });
 }
 
 void text_append_i64(struct text *text, int64_t value)

@@ -31,6 +31,9 @@ MUST_USE bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value);
 
 int text_hex_value(char c); /* of a hexadecimal digit of either case; -1: it is none */
 
+enum { TEXT_U64_MAX = 20 };                      /* digits of 2^64 - 1 */
+size_t text_write_u64(char *to, uint64_t value); /* in decimal, no NUL; returns how many digits, TEXT_U64_MAX at most */
+
 struct text {
     char *start; /* NUL-terminated once anything was appended; owned */
     size_t length;

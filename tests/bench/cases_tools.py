@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import rig
+from cases_time import HOSTS, RATE
 from rig import harness
 
 TOKEN = "t" * 40
@@ -166,16 +167,15 @@ def case_polls(bench, size):
 
 # What runs beside the deliveries: a Lua expression for wrk, how many at a time, and the pause of each.
 BESIDE = {"alone": None, "some read back": (KNOWN, 4, 20), "a storm": (NEVER, POLL_CONNECTIONS, 1)}
-BESIDE_RATE = 1000
 
 
 def beside_polls(bench, polls, seconds, cpu_us):
-    """Latency and CPU of deliveries at BESIDE_RATE beside these polls; `cpu_us`: what one of them costs."""
+    """Latency and CPU of deliveries at RATE beside these polls; `cpu_us`: what one of them costs."""
     receiver, topic = bench.start_receiver("--look"), fill_polled(bench)
     hook, address = polled_hook(bench, topic)
     wrk = start_polls(bench, address, polls[0], seconds, *polls[1:]) if polls else None
-    before, count = rig.cpu_s(hook.process.pid), BESIDE_RATE * seconds
-    assert bench.start_load(topic, count, receiver.port, rate=BESIDE_RATE, hosts=100).wait(seconds + 60) == 0, "load failed"
+    before, count = rig.cpu_s(hook.process.pid), RATE * seconds
+    assert bench.start_load(topic, count, receiver.port, rate=RATE, hosts=HOSTS).wait(seconds + 60) == 0, "load failed"
     polled = end_polls(wrk, seconds) if wrk else {"count": 0, "refused": 0, "rate": 0}
     hook.wait_settled(count)
     used_us = (rig.cpu_s(hook.process.pid) - before) * 1e6 - polled["count"] * cpu_us

@@ -30,15 +30,33 @@ static void begin_tls(struct tls_options options)
     rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
 }
 
-static struct posted post_tls(struct tls_options options)
+static int turns; /* of the loop, while the last post was made */
+
+static void on_turn(uv_prepare_t *prepare)
+{
+    (void)prepare;
+    turns++;
+}
+
+static struct posted post_as_begun(void)
 {
     struct posted posted;
-    begin_tls(options);
+    uv_prepare_t prepare;
+    turns = 0;
+    uv_prepare_init(&rig.loop, &prepare);
+    uv_prepare_start(&prepare, on_turn);
     rig_begin(&rig, url, &posted);
     rig_wait(&rig, &posted);
+    uv_close((uv_handle_t *)&prepare, NULL);
     rig_close(&rig);
     tls_receiver_stop(&tls_receiver);
     return posted;
+}
+
+static struct posted post_tls(struct tls_options options)
+{
+    begin_tls(options);
+    return post_as_begun();
 }
 
 /* ---- the loop ---- */
@@ -87,27 +105,11 @@ static bool send_tickets(void *ssl)
     return send_burst(ssl, add_ticket);
 }
 
-static void on_turn(uv_prepare_t *prepare)
-{
-    int *turns = prepare->data;
-    ++*turns;
-}
-
 Test(post_hostile, records_without_a_byte_for_us_do_not_hold_the_loop)
 {
     bool (*const acts[])(void *) = { send_key_updates, send_tickets };
     for (size_t i = 0; i < COUNT_OF(acts); i++) {
-        int turns = 0;
-        uv_prepare_t prepare = { .data = &turns };
-        struct posted posted;
-        begin_tls((struct tls_options){ .act = acts[i] });
-        uv_prepare_init(&rig.loop, &prepare);
-        uv_prepare_start(&prepare, on_turn);
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
-        uv_close((uv_handle_t *)&prepare, NULL);
-        rig_close(&rig);
-        tls_receiver_stop(&tls_receiver);
+        struct posted posted = post_tls((struct tls_options){ .act = acts[i] });
         cr_expect_eq(posted.outcome.status, 200, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         /* A record takes two reads, and libcurl 8 asks four times in a turn. */
         cr_expect_gt(turns, RECORDS * 2 / 32 / 8, "%zu: the loop stood still, %d turns", i, turns);
@@ -166,14 +168,9 @@ static bool flood_with_frames(void *ssl)
 
 Test(post_hostile, frames_without_end_do_not_hold_the_loop)
 {
-    struct posted posted;
-    begin_tls((struct tls_options){ .talk = flood_with_frames });
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    struct posted posted = post_tls((struct tls_options){ .talk = flood_with_frames });
     cr_expect_neq(posted.outcome.kind, OUTCOME_ANSWERED, "%s", posted.detail);
     cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS, "a million bytes of them are enough");
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
 }
 
 enum { TURNS_MAX = 20000, WINDOW = 65535, LARGE = 4 * WINDOW /* of the body */ };
@@ -208,20 +205,11 @@ Test(post_hostile, a_window_that_stays_shut_does_not_keep_the_processor_busy)
     bool (*const talks[])(void *) = { take_one_window, open_the_window_late };
     const enum outcome_kind kinds[] = { OUTCOME_TIMEOUT, OUTCOME_ANSWERED };
     for (size_t i = 0; i < COUNT_OF(talks); i++) {
-        int turns = 0;
-        uv_prepare_t prepare = { .data = &turns };
-        struct posted posted;
         timeout_ms = kinds[i] == OUTCOME_TIMEOUT ? 2000 : 0;
         begin_tls((struct tls_options){ .talk = talks[i] });
         while (rig.request.body.length < LARGE)
             text_append_string(&rig.request.body, "0123456789abcdef");
-        uv_prepare_init(&rig.loop, &prepare);
-        uv_prepare_start(&prepare, on_turn);
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
-        uv_close((uv_handle_t *)&prepare, NULL);
-        rig_close(&rig);
-        tls_receiver_stop(&tls_receiver);
+        struct posted posted = post_as_begun();
         cr_expect_eq(posted.outcome.kind, kinds[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         cr_expect_lt(turns, TURNS_MAX, "%zu: %d turns", i, turns);
     }
