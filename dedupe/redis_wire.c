@@ -145,16 +145,21 @@ void redis_wire_flush(struct redis_wire *wire)
     struct line *line = wire->line;
     if (line == NULL || line->context == NULL || !line->unsent)
         return;
-    int done = 0;
-    size_t before = 0;
+    size_t before = 0, left = sdslen(line->context->obuf);
     do {
-        before = sdslen(line->context->obuf);
-        if (redisBufferWrite(line->context, &done) != REDIS_OK) {
+        before = left;
+        if (redisBufferWrite(line->context, NULL) != REDIS_OK) {
             lose_broken(wire);
             return;
         }
-    } while (!done && sdslen(line->context->obuf) < before);
-    line->unsent = !done;
+        if (line->context->obuf == NULL) { /* hiredis 0.14 says nothing when it gets no memory for the next one, and crashes if asked whether it is done */
+            remember_why(wire, "out of memory");
+            lose(wire);
+            return;
+        }
+        left = sdslen(line->context->obuf);
+    } while (left > 0 && left < before);
+    line->unsent = left > 0;
     watch_as_needed(line);
 }
 
