@@ -13,6 +13,7 @@ enum {
     READS_MAX = 32,          /* in a row: a record takes two */
     READ_BYTES_MAX = 65536,  /* likewise: of frames and messages, which are small */
     BYTES_MAX = 1048576,     /* for a handshake, or an answer: we keep 16 KiB of one */
+    MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
     CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
     FINITE_FIELD_GROUPS = 1  /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
@@ -23,6 +24,7 @@ struct gate {
     BIO *inner;
     size_t reads, read_bytes; /* in a row */
     size_t bytes;             /* since the connection or the request began */
+    size_t messages;          /* since the request began */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
 };
 
@@ -86,17 +88,19 @@ static void gate_open(SSL *ssl)
     SSL_set0_rbio(ssl, bio);
 }
 
-/* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. */
+/* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
+ * record, and OpenSSL would act on all of them before it returns: what follows the last one that is allowed is thrown away, as after a goodbye. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
 {
-    (void)sent;
+    struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
     (void)version;
-    (void)type;
     (void)bytes;
     (void)length;
     (void)unused;
-    if (SSL_get_ex_data(ssl, place_of_gate) == NULL)
+    if (gate == NULL)
         gate_open(ssl);
+    else if (!sent && type == SSL3_RT_HANDSHAKE && gate->known && ++gate->messages > MESSAGES_MAX)
+        SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 
 /* With classic Diffie-Hellman a receiver may name a modulus of 10,000 bits, which takes seconds to use. Everybody has elliptic curves. */
@@ -150,7 +154,7 @@ void post_bounds_begin(void *ssl)
     if (gate == NULL)
         return;
     gate->known = true;
-    gate->bytes = 0;
+    gate->bytes = gate->messages = 0;
 }
 
 bool post_bounds_has_unread(void *ssl)

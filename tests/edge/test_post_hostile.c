@@ -61,7 +61,7 @@ static struct posted post_tls(struct tls_options options)
 
 /* ---- the loop ---- */
 
-enum { RECORDS = 2000 };
+static int messages; /* of TLS, before the answer */
 
 static bool add_key_update(SSL *ssl)
 {
@@ -82,7 +82,7 @@ static bool send_burst(SSL *ssl, bool (*add)(SSL *ssl))
     bool fine = true;
     BIO_up_ref(memory);
     SSL_set0_wbio(ssl, memory);
-    for (int i = 0; i < RECORDS && fine; i++)
+    for (int i = 0; i < messages && fine; i++)
         fine = add(ssl);
     fine = fine && SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
     long length = BIO_get_mem_data(memory, &bytes);
@@ -105,14 +105,18 @@ static bool send_tickets(void *ssl)
     return send_burst(ssl, add_ticket);
 }
 
-Test(post_hostile, records_without_a_byte_for_us_do_not_hold_the_loop)
+/* A thousand of them fit in a record, and OpenSSL acts on each before it returns. */
+Test(post_hostile, tls_messages_without_end_do_not_hold_the_loop)
 {
     bool (*const acts[])(void *) = { send_key_updates, send_tickets };
     for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        messages = 10;
         struct posted posted = post_tls((struct tls_options){ .act = acts[i] });
         cr_expect_eq(posted.outcome.status, 200, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
-        /* A record takes two reads, and libcurl 8 asks four times in a turn. */
-        cr_expect_gt(turns, RECORDS * 2 / 32 / 8, "%zu: the loop stood still, %d turns", i, turns);
+        messages = 40;
+        posted = post_tls((struct tls_options){ .act = acts[i] });
+        cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect(posted.outcome.sent);
     }
 }
 
