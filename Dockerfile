@@ -18,7 +18,7 @@ RUN for program in .build/release/tests/unit_test_*; do "$program" --color=never
 
 FROM ${DEBIAN} AS run
 # The project's version in CMakeLists.txt; tests/rules compares the two, and the build ends when the program says otherwise.
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 LABEL org.opencontainers.image.title="jobhook" \
       org.opencontainers.image.description="Tells customers over HTTP that their job is finished" \
       org.opencontainers.image.version="${VERSION}" \

@@ -8,7 +8,7 @@
 #define TRACEPARENT      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #define TRACEPARENT_LINE ("traceparent: " TRACEPARENT)
 
-static const struct request_options plain_options = { .version = "0.1.0", .now_s = 1700000000 };
+static const struct request_options plain_options = { .version = "0.2.0", .now_s = 1700000000 };
 static const struct attempt first_attempt = { .number = 1 };
 
 static struct event *event_with(const char *value, const struct event_header *headers, size_t count)
@@ -72,7 +72,7 @@ static void expect_lines(const struct event_header *headers, size_t header_count
 Test(request, has_the_promised_headers)
 {
     static const char *const wanted[] = {
-        "Content-Type: application/json", "User-Agent: jobhook/0.1.0", "webhook-id: t-1",
+        "Content-Type: application/json", "User-Agent: jobhook/0.2.0", "webhook-id: t-1",
         "webhook-timestamp: 1700000000",  "jobhook-attempt: 1",        "Expect:",
     };
     expect_lines(NULL, 0, &first_attempt, &plain_options, wanted, COUNT_OF(wanted));
@@ -82,7 +82,7 @@ Test(request, is_signed_over_its_id_its_time_and_its_body)
 {
     static const char *const wanted[] = {
         "Content-Type: application/json",
-        "User-Agent: jobhook/0.1.0",
+        "User-Agent: jobhook/0.2.0",
         "webhook-id: t-1",
         "webhook-timestamp: 1700000000",
         /* Made with Python's hmac over t-1.1700000000. and the body. */
@@ -137,7 +137,7 @@ Test(request, tells_the_first_replay)
 {
     static const char *const wanted[] = {
         "Content-Type: application/json",
-        "User-Agent: jobhook/0.1.0",
+        "User-Agent: jobhook/0.2.0",
         "webhook-id: t-1",
         "webhook-timestamp: 1700000000",
         "jobhook-attempt: 2",
@@ -154,7 +154,7 @@ Test(request, passes_a_traceparent_on_and_a_tracestate_only_when_asked)
                                                    { SLICE("tracestate"), SLICE("vendor=a b,x=1"), true } };
     static const char *const wanted[] = {
         "Content-Type: application/json",
-        "User-Agent: jobhook/0.1.0",
+        "User-Agent: jobhook/0.2.0",
         "webhook-id: t-1",
         "webhook-timestamp: 1700000000",
         "jobhook-attempt: 1",
@@ -167,7 +167,7 @@ Test(request, passes_a_traceparent_on_and_a_tracestate_only_when_asked)
     expect_lines(headers, 2, &first_attempt, &options, wanted, COUNT_OF(wanted));
     static const char *const without[] = {
         "Content-Type: application/json",
-        "User-Agent: jobhook/0.1.0",
+        "User-Agent: jobhook/0.2.0",
         "webhook-id: t-1",
         "webhook-timestamp: 1700000000",
         "jobhook-attempt: 1",
