@@ -166,36 +166,48 @@ def case_polls(bench, size):
 
 
 # What runs beside the deliveries: a Lua expression for wrk, how many at a time, and the pause of each.
-BESIDE = {"alone": None, "some read back": (KNOWN, 4, 20), "a storm": (NEVER, POLL_CONNECTIONS, 1)}
+BESIDE = {"some read back": (KNOWN, 4, 20), "a storm": (NEVER, POLL_CONNECTIONS, 1)}
 
 
-def beside_polls(bench, polls, seconds, cpu_us):
-    """Latency and CPU of deliveries at RATE beside these polls; `cpu_us`: what one of them costs."""
+def beside_polls(bench, seconds, polls=None, elsewhere=False, poll_cpu_us=0):
+    """Latency and CPU of deliveries at RATE beside these polls: of the copy that delivers, or of one that has nothing to do with it."""
     receiver, topic = bench.start_receiver("--look"), fill_polled(bench)
     hook, address = polled_hook(bench, topic)
-    wrk = start_polls(bench, address, polls[0], seconds, *polls[1:]) if polls else None
+    other, other_address = polled_hook(bench, fill_polled(bench))
+    wrk = start_polls(bench, other_address if elsewhere else address, polls[0], seconds, *polls[1:]) if polls else None
     before, count = rig.cpu_s(hook.process.pid), RATE * seconds
     assert bench.start_load(topic, count, receiver.port, rate=RATE, hosts=HOSTS).wait(seconds + 60) == 0, "load failed"
     polled = end_polls(wrk, seconds) if wrk else {"count": 0, "refused": 0, "rate": 0}
     hook.wait_settled(count)
-    used_us = (rig.cpu_s(hook.process.pid) - before) * 1e6 - polled["count"] * cpu_us
+    used_us = (rig.cpu_s(hook.process.pid) - before) * 1e6 - (0 if elsewhere else polled["count"] * poll_cpu_us)
     hook.end()
+    other.end()
     seen = receiver.end()["latency"]
     return {"p50_ms": seen["p50_us"] / 1000, "p99_ms": seen["p99_us"] / 1000, "cpu_us": used_us / count, "polls": polled}
 
 
+def polled_round(bench, seconds, cpu_us):
+    sides = {"alone": beside_polls(bench, seconds)}
+    for name, polls in BESIDE.items():
+        sides[name] = beside_polls(bench, seconds, polls, poll_cpu_us=cpu_us[polls[0]])
+        sides[name + ", elsewhere"] = beside_polls(bench, seconds, polls, elsewhere=True)
+    for name, s in sides.items():
+        print(f"{name:26}p50 {s['p50_ms']:6.2f} ms   p99 {s['p99_ms']:6.1f} ms{s['cpu_us']:7.0f} µs CPU{s['polls']['rate']:10,.0f} polls/s", flush=True)
+    return sides
+
+
 def case_polled(bench, size):
-    """Deliveries one by one while results are polled: none, some, and as many as wrk can ask for."""
+    """Deliveries one by one while results are polled: none; some, and as many as wrk can ask for, of this copy and of one that delivers nothing. The
+    second shows what the machine is short of when it also has to answer polls; between the two lies what polls do to the copy that they ask."""
     hook, address = polled_hook(bench, fill_polled(bench))
     cpu_us = {task: poll(bench, hook, address, task, size.seconds)["cpu_us"] for task in (KNOWN, NEVER)}
     hook.end()
-    rounds = []
-    for number in range(size.rounds):
-        rounds.append({name: beside_polls(bench, polls, size.seconds, cpu_us[polls[0]] if polls else 0) for name, polls in BESIDE.items()})
-        print(f"round {number + 1}: " + "; ".join(f"{name}: p50 {s['p50_ms']:.2f}, p99 {s['p99_ms']:.1f} ms, {s['cpu_us']:.0f} µs CPU, "
-                                                  f"{s['polls']['rate']:,.0f} polls/s" for name, s in rounds[-1].items()), flush=True)
+    rounds = [polled_round(bench, size.seconds, cpu_us) for _ in range(size.rounds)]
 
-    def ratio(name, figure):
-        return rig.statistics.median(r[name][figure] / r["alone"][figure] for r in rounds)
-    return {"rounds": rounds, "poll_cpu_us": cpu_us,
-            "figures": {f"polled, {name}": [ratio(name, "p50_ms"), ratio(name, "cpu_us")] for name in list(BESIDE)[1:]}}
+    def ratios(name, to):
+        return [rig.statistics.median(r[name][figure] / r[to][figure] for r in rounds) for figure in ("p50_ms", "cpu_us")]
+    figures = {}
+    for name in BESIDE:
+        figures[f"polled, {name}"] = ratios(name, name + ", elsewhere")
+        figures[f"polled, {name}, ÷ none"] = ratios(name, "alone")
+    return {"rounds": rounds, "poll_cpu_us": cpu_us, "figures": figures}
