@@ -169,27 +169,27 @@ def case_polls(bench, size):
 BESIDE = {"some read back": (KNOWN, 4, 20), "a storm": (NEVER, POLL_CONNECTIONS, 1)}
 
 
-def beside_polls(bench, seconds, polls=None, elsewhere=False, poll_cpu_us=0):
+def beside_polls(bench, seconds, polls=None, elsewhere=False):
     """Latency and CPU of deliveries at RATE beside these polls: of the copy that delivers, or of one that has nothing to do with it."""
     receiver, topic = bench.start_receiver("--look"), fill_polled(bench)
     hook, address = polled_hook(bench, topic)
     other, other_address = polled_hook(bench, fill_polled(bench))
     wrk = start_polls(bench, other_address if elsewhere else address, polls[0], seconds, *polls[1:]) if polls else None
-    before, count = rig.cpu_s(hook.process.pid), RATE * seconds
+    before, count = rig.urgent_cpu_s(hook.process.pid), RATE * seconds
     assert bench.start_load(topic, count, receiver.port, rate=RATE, hosts=HOSTS).wait(seconds + 60) == 0, "load failed"
     polled = end_polls(wrk, seconds) if wrk else {"count": 0, "refused": 0, "rate": 0}
     hook.wait_settled(count)
-    used_us = (rig.cpu_s(hook.process.pid) - before) * 1e6 - (0 if elsewhere else polled["count"] * poll_cpu_us)
+    used_us = (rig.urgent_cpu_s(hook.process.pid) - before) * 1e6
     hook.end()
     other.end()
     seen = receiver.end()["latency"]
     return {"p50_ms": seen["p50_us"] / 1000, "p99_ms": seen["p99_us"] / 1000, "cpu_us": used_us / count, "polls": polled}
 
 
-def polled_round(bench, seconds, cpu_us):
+def polled_round(bench, seconds):
     sides = {"alone": beside_polls(bench, seconds)}
     for name, polls in BESIDE.items():
-        sides[name] = beside_polls(bench, seconds, polls, poll_cpu_us=cpu_us[polls[0]])
+        sides[name] = beside_polls(bench, seconds, polls)
         sides[name + ", elsewhere"] = beside_polls(bench, seconds, polls, elsewhere=True)
     for name, s in sides.items():
         print(f"{name:26}p50 {s['p50_ms']:6.2f} ms   p99 {s['p99_ms']:6.1f} ms{s['cpu_us']:7.0f} µs CPU{s['polls']['rate']:10,.0f} polls/s", flush=True)
@@ -199,10 +199,7 @@ def polled_round(bench, seconds, cpu_us):
 def case_polled(bench, size):
     """Deliveries one by one while results are polled: none; some, and as many as wrk can ask for, of this copy and of one that delivers nothing. The
     second shows what the machine is short of when it also has to answer polls; between the two lies what polls do to the copy that they ask."""
-    hook, address = polled_hook(bench, fill_polled(bench))
-    cpu_us = {task: poll(bench, hook, address, task, size.seconds)["cpu_us"] for task in (KNOWN, NEVER)}
-    hook.end()
-    rounds = [polled_round(bench, size.seconds, cpu_us) for _ in range(size.rounds)]
+    rounds = [polled_round(bench, size.seconds) for _ in range(size.rounds)]
 
     def ratios(name, to):
         return [rig.statistics.median(r[name][figure] / r[to][figure] for r in rounds) for figure in ("p50_ms", "cpu_us")]
@@ -210,4 +207,4 @@ def case_polled(bench, size):
     for name in BESIDE:
         figures[f"polled, {name}"] = ratios(name, name + ", elsewhere")
         figures[f"polled, {name}, ÷ none"] = ratios(name, "alone")
-    return {"rounds": rounds, "poll_cpu_us": cpu_us, "figures": figures}
+    return {"rounds": rounds, "figures": figures}

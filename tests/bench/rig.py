@@ -40,6 +40,16 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
+def urgent_cpu_s(pid):
+    """The same of the threads that are not niced, so without what answers polls."""
+    ticks = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12]) if int(fields[16]) <= 0 else 0
+    return ticks * TICK_S
+
+
 def memory_mib(pid, name="VmRSS"):
     """VmRSS now, or VmHWM, the most so far."""
     with open(f"/proc/{pid}/status") as f:
