@@ -152,7 +152,8 @@ void redis_wire_flush(struct redis_wire *wire)
             lose_broken(wire);
             return;
         }
-        if (line->context->obuf == NULL) { /* hiredis 0.14 says nothing when it gets no memory for the next one, and crashes if asked whether it is done */
+        /* hiredis 0.14 says nothing when it gets no memory for the next one, and crashes if asked whether it is done. */
+        if (line->context->obuf == NULL) {
             remember_why(wire, "out of memory");
             lose(wire);
             return;
