@@ -101,7 +101,7 @@ void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
     const struct delivery_exits *exits = &d->all->options.exits;
     if (exits->attempted != NULL)
         exits->attempted(exits->context, &(struct attempted){ d->event, &d->attempt, &d->url, outcome, span->recorded ? span : NULL });
-    if (!is_delivered(outcome))
+    if (!is_delivered(outcome) && outcome->kind != OUTCOME_LOCAL)
         troubles_note(d->all->troubles, d->url.endpoint, d->attempt.error, clock_monotonic_ms());
     if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
         int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;

@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -59,8 +60,8 @@ def test_too_few_descriptors_are_refused_at_start_with_the_arithmetic(rig):
 
 
 def test_descriptors_that_run_out_slow_it_down_and_nothing_more(make_rig):
-    rig, count = make_rig(partitions=4, origins=20), 400
-    hook = rig.jobhook(**QUICK).start()
+    rig, count, (port,), token = make_rig(partitions=4, origins=20), 400, harness.free_ports(1), "t" * 40
+    hook = rig.jobhook(**QUICK, JOBHOOK_API_TOKENS=token, JOBHOOK_API_LISTEN=f"127.0.0.1:{port}").start()
     rig.publish(event("first", rig.receiver.url("ok")))
     rig.receiver.wait(1)
     used = max(int(name) for name in os.listdir(f"/proc/{hook.process.pid}/fd"))
@@ -77,6 +78,9 @@ def test_descriptors_that_run_out_slow_it_down_and_nothing_more(make_rig):
     resource.prlimit(hook.process.pid, resource.RLIMIT_NOFILE, before)
     everything(rig, count + 1)
     assert hook.get("/healthz")[0] == 200
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/endpoints", headers={"Authorization": "Bearer " + token})
+    with harness.NO_PROXY.open(request, timeout=10) as answer:  # no endpoint is to blame
+        assert "\tlocal\t" not in answer.read().decode()
 
 
 # ----------------------------------------------------------------------------------------------------------------------------- clocks
