@@ -163,8 +163,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     struct post *post = context;
     struct post_sight *saw = &post->saw;
     size_t length = size * count;
-    saw->header_lines++;
-    if (length > POST_HEADER_BYTES_MAX - saw->header_bytes || saw->header_lines > POST_HEADER_LINES_MAX) {
+    if (++saw->header_lines > POST_HEADER_LINES_MAX || length > POST_HEADER_BYTES_MAX - saw->header_bytes) {
         saw->headers_too_large = true;
         post_spoil(post);
         return 0;
@@ -195,8 +194,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
-/* Called often, and for the last time when the answer is complete and its connection not yet free for others. What a receiver said beyond the end
- * of its answer would be read as the answer to the next request. */
+/* Called often: for each byte of a proxy, which libcurl reads in one turn as long as there are any; for the last time when the answer is complete and
+ * its connection not yet free for others: what a receiver said beyond the end would be read as the answer to the next request. */
 static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
 {
     struct post *post = context;
@@ -204,6 +203,8 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
     (void)got;
     (void)to_send;
     (void)sent;
+    if (post->shared->proxy != NULL && !post->saw.prepared)
+        return ++post->saw.proxy_bytes > POST_HEADER_BYTES_MAX;
     if (!post->saw.headers_done || !post->https || post->saw.http2 || post->spoiled)
         return 0;
     bool unread = post_bounds_has_unread(tls_of(post));
@@ -452,17 +453,15 @@ bool post_address(struct post *post, const struct url *url, const struct request
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
         post->pinned = false;
     }
-    switch (set_url(post, url)) {
-    case POST_URL_AGREED:
-        break;
-    case POST_URL_DISAGREED:
+    enum post_url agreement = set_url(post, url);
+    if (agreement == POST_URL_DISAGREED) {
         post->saw.blocked = true;
         post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "two parsers disagree about where the URL leads");
-        return false;
-    case POST_URL_NO_MEMORY:
+    } else if (agreement == POST_URL_NO_MEMORY) {
         post_conclude_early(post, OUTCOME_LOCAL, "out of memory");
-        return false;
     }
+    if (agreement != POST_URL_AGREED)
+        return false;
     set_headers(post, request);
     set_body(post, request);
     return true;

@@ -16,7 +16,7 @@ struct lane;
 enum {
     POST_BODY_MAX = 16 * 1024,         /* read of an answer's body before the connection is given up (the snippet if that is longer) */
     POST_BODY_MS_MAX = 1000,           /* likewise, time spent on it */
-    POST_HEADER_BYTES_MAX = 64 * 1024, /* of an answer, provisional (1xx) ones and trailers included */
+    POST_HEADER_BYTES_MAX = 64 * 1024, /* of an answer, provisional (1xx) ones and trailers included; of a proxy's, all of it */
     POST_HEADER_LINES_MAX = 512,
 };
 
@@ -58,6 +58,7 @@ struct post_sight {
     int status;             /* of the last status line */
     int32_t retry_after_s;
     uint32_t header_bytes, header_lines;
+    uint32_t proxy_bytes; /* at least, before there was a tunnel */
     uint32_t body_bytes;
     uint32_t snippet_bytes;
 };

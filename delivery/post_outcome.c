@@ -100,13 +100,13 @@ static bool is_endless_line(const struct post *post, CURLcode code)
 }
 
 /* Whether the proxy did not open a tunnel: what it says, and how it fails, is not the receiver's doing. */
-static bool is_proxy_trouble(const struct post *post, long *status)
+static bool is_proxy_trouble(const struct post *post, CURLcode code, long *status)
 {
     *status = 0;
     if (post->shared->proxy == NULL || post->saw.prepared)
         return false;
     curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, status);
-    return *status < 200 || *status >= 300;
+    return *status < 200 || *status >= 300 || code == CURLE_ABORTED_BY_CALLBACK;
 }
 
 static struct meaning meaning_of_proxy(CURLcode code, long status)
@@ -114,7 +114,9 @@ static struct meaning meaning_of_proxy(CURLcode code, long status)
     struct meaning meaning = { code, OUTCOME_CONNECT_FAILED, "the proxy refused" };
     if (status == 407) /* no attempt at the receiver */
         return (struct meaning){ code, OUTCOME_LOCAL, "the proxy does not take the credentials of JOBHOOK_PROXY (407)" };
-    if (status >= 500)
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        meaning.detail = "the proxy's answer is too large";
+    else if (status >= 500)
         meaning.detail = "the proxy could not reach the receiver (5xx)";
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         meaning.detail = "the proxy's certificate is not trusted";
@@ -140,7 +142,7 @@ static struct meaning judge(const struct post *post, CURLcode code)
     if (saw->local_error != 0 && !saw->prepared)
         return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
     long proxy_status;
-    if (is_proxy_trouble(post, &proxy_status))
+    if (is_proxy_trouble(post, code, &proxy_status))
         return meaning_of_proxy(code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post->easy);

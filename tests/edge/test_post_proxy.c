@@ -112,6 +112,36 @@ static bool hang_up(const struct visit *visit)
     return false;
 }
 
+static bool ask_without_end(const struct visit *visit)
+{
+    bool fine = say(visit, "HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while (fine)
+        fine = say(visit, "40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n");
+    return false;
+}
+
+static bool talk_without_end(const struct visit *visit)
+{
+    bool fine = say(visit, "HTTP/1.1 200 Connected\r\n");
+    while (fine)
+        fine = say(visit, "X-Nothing: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n");
+    return false;
+}
+
+/* libcurl reads on as long as there is something, and nobody else gets a turn. */
+Test(post_proxy, that_does_not_stop_talking_is_left)
+{
+    begin_with(ask_without_end, "");
+    struct posted posted = post_to("http://hook.example.com/x");
+    cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
+    end();
+    begin_with(talk_without_end, "");
+    posted = post_to("https://hook.example.com/x");
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not_null(strstr(posted.detail, "too large"), "%s", posted.detail);
+    end();
+}
+
 static bool never_answer(const struct visit *visit)
 {
     while (wait_ms(visit, 10))
