@@ -75,17 +75,17 @@ def test_lag_is_the_brokers_word_also_when_nothing_is_fetched(make_rig):
 def test_retries_are_due_or_not(make_rig):
     rig = make_rig(partitions=1, delays="6s,40s")
     hook = rig.jobhook(**SMALL).start()
-    retries = 'jobhook_retry_records{delay="%s",state="%s"}'
+
+    def records():
+        numbers = hook.metrics()
+        return {f"{delay} {state}": number for delay in ("6s", "40s") for state in ("due", "not_due")
+                if (number := numbers.get(f'jobhook_retry_records{{delay="{delay}",state="{state}"}}')) != 0}
     rig.publish(*events(rig, 300, "500"))
-    wait_for(lambda: hook.metric(retries % ("6s", "not_due")) == 300, 20, "all wait for their time")
-    assert hook.metric(retries % ("6s", "due")) == 0
+    wait_for(lambda: records() == {"6s not_due": 300}, 20, "all wait for their time")
     rig.redis.kill()  # they become due, and all but some stay in Kafka
-    wait_for(lambda: hook.metric(retries % ("6s", "due")) == 300, 30, "all are due")
-    numbers = hook.metrics()
-    assert numbers[retries % ("6s", "not_due")] == 0 and numbers[retries % ("40s", "due")] == numbers[retries % ("40s", "not_due")] == 0
+    wait_for(lambda: records() == {"6s due": 300}, 30, "all are due")
     rig.redis.start()
-    wait_for(lambda: hook.metric(retries % ("40s", "not_due")) == 300, 60, "all wait for the next time")
-    assert hook.metric(retries % ("6s", "due")) == 0
+    wait_for(lambda: records() == {"40s not_due": 300}, 60, "all wait for the next time")
 
 
 def test_kafka_is_up_or_not(rig):
