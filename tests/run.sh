@@ -100,7 +100,7 @@ python() { # python KIND [OPTIONS...]: the pytest files of tests/KIND
     if [ "$bad" -gt 0 ] && [ "$good" -gt 0 ]; then
         first=$bad
         mv "$log" "$log.first"
-        grep -a '^FAILED\|^ERROR' "$log.first" | sed 's/^/  unsteady: /' | cut -c1-160
+        grep -a '^E  \|^FAILED\|^ERROR' "$log.first" | sed 's/^/  unsteady: /' | cut -c1-200 | head -40
         run_pytest "$1" "$log" --last-failed
         [ "$bad" -gt "$first" ] || good=$((good + first - bad))
     fi
