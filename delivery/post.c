@@ -124,12 +124,6 @@ void post_spoil(struct post *post)
     curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
-/* 101 ends the HTTP part of a connection: nothing else follows it. */
-static bool is_provisional(int status)
-{
-    return status < 200 && status != 101;
-}
-
 static void see_field(struct post *post, struct slice line)
 {
     static const char name[] = "Retry-After:";
@@ -148,9 +142,11 @@ static void see_line(struct post *post, struct slice line)
         saw->status = status;
         saw->in_headers = true;
         saw->retry_after_s = -1;
+        if (!saw->http2 && slice_starts_with(line, "HTTP/2")) /* libcurl 7.88 would keep the connection, and not use it again */
+            post_spoil(post);
     } else if (line.start[0] == '\r' || line.start[0] == '\n') {
         saw->in_headers = false;
-        saw->headers_done = saw->status != 0 && !is_provisional(saw->status);
+        saw->headers_done = saw->status >= 200 || saw->status == 101; /* 101 ends the HTTP part of a connection: nothing else follows it */
         if (saw->headers_done)
             post->shared->answered(post);
     } else {

@@ -13,6 +13,7 @@ static const struct meaning {
     enum outcome_kind kind;
     const char *detail;
 } meanings[] = {
+    { CURLE_OK, OUTCOME_BAD_ANSWER, "the answer is not HTTP" }, /* libcurl found a status where there is none */
     { CURLE_COULDNT_RESOLVE_PROXY, OUTCOME_CONNECT_FAILED, "the proxy's name was not found" },
     { CURLE_COULDNT_RESOLVE_HOST, OUTCOME_NAME_FAILED, "the name could not be looked up" },
     { CURLE_COULDNT_CONNECT, OUTCOME_CONNECT_FAILED, "could not connect" },

@@ -53,6 +53,22 @@ Test(post_connections, are_kept_and_used_again)
     end();
 }
 
+static bool answer_as_http2(const struct visit *visit)
+{
+    return say(visit, "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* libcurl 7.88 would keep one more after each answer. */
+Test(post_connections, that_cannot_be_used_again_are_closed)
+{
+    begin_with(answer_as_http2, (struct lanes_options){ .lane_count = 0 });
+    for (int i = 0; i < 20; i++)
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    while (atomic_load(&receiver.open) > 1)
+        rig_run_ms(&rig, 10);
+    end();
+}
+
 static bool answer_slowly(const struct visit *visit)
 {
     return wait_ms(visit, 50) && answer_ok(visit);
