@@ -10,10 +10,9 @@ enum { OUTPUT_BYTES_MAX = 1024 * 1024 };
 const char command_doctor_help[] =
     "usage: jobhook doctor [--json] [URL]...\n"
     "\n"
-    "Looks at what jobhook needs, with the settings of `jobhook run`: brokers, rights and topics in Kafka; Redis; clocks; name servers; "
-    "certificates;\n"
-    "file descriptors. Of each webhook URL given it says what the egress policy thinks of it, which addresses it has, and whether these can be\n"
-    "connected to. It sends no request and changes nothing (Redis gets one key that lasts a millisecond).\n"
+    "Looks at what jobhook needs, with the settings of `jobhook run`: brokers and the Kafka they speak as, rights and topics; Redis; clocks;\n"
+    "name servers; certificates; file descriptors. Of each webhook URL given it says what the egress policy thinks of it, which addresses it\n"
+    "has, and whether these can be connected to. It sends no request and changes nothing (Redis gets one key that lasts a millisecond).\n"
     "\n"
     "Each line is ok, warning (works, but not as it should) or broken, with what to do. Takes up to half a minute when nothing answers.\n"
     "\n"

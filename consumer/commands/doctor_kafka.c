@@ -86,7 +86,7 @@ static rd_kafka_resp_err_t ask_brokers(struct look *look, const struct rd_kafka_
     return error;
 }
 
-static bool look_at_brokers(struct look *look)
+static bool look_at_cluster(struct look *look)
 {
     const struct rd_kafka_metadata *cluster = NULL;
     rd_kafka_resp_err_t error = ask_brokers(look, &cluster);
@@ -244,7 +244,8 @@ void doctor_look_at_kafka(const struct settings *settings, struct findings *find
     look->settings = settings;
     look->findings = findings;
     pthread_mutex_init(&look->listener.mutex, NULL);
-    if (connect_to(look) && look_at_brokers(look)) {
+    if (connect_to(look) && look_at_cluster(look)) {
+        doctor_look_at_brokers(settings, findings);
         look_at_topics(look);
         if (look->found[0].exists) {
             look_at_group(look);

@@ -122,6 +122,12 @@ def fetch_jars():
                 raise RuntimeError("Maven could not fetch Kafka:\n" + result.stdout[-3000:])
 
 
+def kafka_release():
+    """ "4.1" of 4.1.0: that of the jars."""
+    (jar,) = glob.glob(JARS + "/kafka_2.13-*.jar")
+    return ".".join(jar.rsplit("-", 1)[1].split(".")[:2])
+
+
 QUICK_TO_START = ("-Xmx512m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 

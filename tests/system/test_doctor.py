@@ -35,6 +35,7 @@ def test_all_is_well(hook):
     status, found = doctor(hook, hook.rig.receiver.url("ok"))
     assert status == 0, found
     assert found["kafka"][0][0] == "ok" and "1 broker answers" in found["kafka"][0][1]
+    assert found["broker 1"] == [("ok", f"{hook.rig.kafka.brokers} speaks as Kafka {harness.kafka_release()}", None)] and "brokers" not in found
     assert found["redis"][0][0] == found["redis policy"][0][0] == found["redis scripts"][0][0] == found["clock and Redis"][0][0] == "ok"
     assert found["consumer group"][0][0] == found["clock and Kafka"][0][0] == "ok"
     assert [(s, "replication is 1" in t) for s, t, _ in found[hook.rig.topic]] == [("warning", True)]  # nothing else is wrong with it

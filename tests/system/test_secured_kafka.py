@@ -79,6 +79,8 @@ def test_events_are_delivered(rig, secured, listener):
     status, out, problems = hook.command("doctor", "--json")
     report = json.loads(out)
     assert status == 0 and report["broken"] == 0, out + problems
+    assert [f["text"] for f in report["findings"] if f["subject"] == "broker 1"] == \
+        [f"127.0.0.1:{secured.ports[listener]} speaks as Kafka {harness.kafka_release()}"]
     assert "alice-secret" not in hook.log() + out and "bob-secret" not in hook.log() + out
 
 
