@@ -6,6 +6,7 @@ import fcntl
 import glob
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,14 +29,20 @@ JARS = os.path.join(PROJECT, ".cache", "kafka")
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Below those that Linux gives to outgoing connections, one of which would take it before it is used."""
+    ports = [port for port in random.SystemRandom().sample(range(10000, 32768), 100 + count) if is_free(port)]
+    assert len(ports) >= count
+    return ports[:count]
 
 
 def wait_for(condition, seconds, what, pause_s=0.05):
