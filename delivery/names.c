@@ -46,7 +46,7 @@ struct names {
     ares_channel channel;
     struct list sockets;
     struct names_table table;
-    struct list waiting;   /* for their turn */
+    struct names_turns turns;
     struct list under_way; /* oldest deadline first: all have the same patience */
     struct list answered;  /* to be told */
     struct list known;     /* least used first */
@@ -77,7 +77,7 @@ static void evict(struct names *names)
 static void count(struct names *names)
 {
     gauge_set(&names->stats.under_way, (int64_t)names->under_way.length);
-    gauge_set(&names->stats.waiting, (int64_t)names->waiting.length);
+    gauge_set(&names->stats.waiting, (int64_t)names->turns.waiting);
 }
 
 /* Answers */
@@ -192,8 +192,9 @@ static void ask(struct name *name)
 
 static void ask_waiting(struct names *names)
 {
-    while (names->under_way.length < names->options.at_once_max && !list_is_empty(&names->waiting))
-        ask(container_of(list_first(&names->waiting), struct name, link));
+    struct name *name;
+    while (names->under_way.length < names->options.at_once_max && (name = names_turns_take(&names->turns)) != NULL)
+        ask(name);
     count(names);
 }
 
@@ -281,7 +282,7 @@ struct names_query *names_find(struct names *names, struct slice host, names_don
     if (name->list == &names->known && name->until_ms > uv_now(names->loop))
         name_move(name, &names->answered);
     else if (name->list == NULL || name->list == &names->known)
-        name_move(name, &names->waiting);
+        names_turns_wait(&names->turns, name);
     ask_waiting(names);
     tell_soon(names);
     return query;
@@ -293,8 +294,9 @@ void names_cancel(struct names_query *query)
     struct names *names = name->names;
     list_remove(&name->queries, &query->link);
     free(query);
-    if (!list_is_empty(&name->queries) || name->list != &names->waiting || name->telling)
+    if (!list_is_empty(&name->queries) || !name->waiting || name->telling)
         return;
+    names_turns_leave(&names->turns, name);
     if (name->asked)
         name_move(name, &names->known); /* c-ares still has it */
     else
@@ -449,7 +451,7 @@ static void set_options(struct names *names, const struct names_options *options
 static void init_lists(struct names *names)
 {
     list_init(&names->sockets);
-    list_init(&names->waiting);
+    names_turns_init(&names->turns);
     list_init(&names->under_way);
     list_init(&names->answered);
     list_init(&names->known);

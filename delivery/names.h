@@ -23,7 +23,7 @@ struct names_answer {
 };
 
 struct names_options {
-    uint32_t at_once_max;      /* queries under way; the rest wait in order. 0: 256 */
+    uint32_t at_once_max;      /* queries under way; the rest wait, domains take turns. 0: 256 */
     uint32_t cache_max;        /* names kept. 0: 10000 */
     uint32_t ttl_max_s;        /* 0: 60 */
     uint32_t negative_ttl_s;   /* 0: 5 */

@@ -72,7 +72,8 @@ void names_table_remove(struct names_table *table, struct name *name)
     while (*place != name)
         place = &(*place)->next_in_bucket;
     *place = name->next_in_bucket;
-    list_remove(name->list, &name->link);
+    if (name->list != NULL)
+        list_remove(name->list, &name->link);
     free(name);
 }
 
@@ -82,4 +83,58 @@ void name_move(struct name *name, struct list *list)
         list_remove(name->list, &name->link);
     name->list = list;
     list_append(list, &name->link);
+}
+
+/* ---- turns ---- */
+
+static struct slice domain_of(struct slice host)
+{
+    size_t start = host.length;
+    for (int dots = 0; start > 0; start--)
+        if (host.start[start - 1] == '.' && ++dots == 2)
+            break;
+    return (struct slice){ host.start + start, host.length - start };
+}
+
+void names_turns_init(struct names_turns *turns)
+{
+    for (size_t i = 0; i < NAMES_CROWDS; i++)
+        list_init(&turns->crowds[i].names);
+    list_init(&turns->next);
+    random_bytes(&turns->key, sizeof(turns->key));
+}
+
+void names_turns_wait(struct names_turns *turns, struct name *name)
+{
+    struct names_crowd *crowd = &turns->crowds[hash_slice(turns->key, domain_of(name->host)) % NAMES_CROWDS];
+    name_move(name, &crowd->names);
+    name->waiting = true;
+    turns->waiting++;
+    if (link_is_free(&crowd->turn))
+        list_append(&turns->next, &crowd->turn);
+}
+
+void names_turns_leave(struct names_turns *turns, struct name *name)
+{
+    struct names_crowd *crowd = container_of(name->list, struct names_crowd, names);
+    list_remove(name->list, &name->link);
+    name->list = NULL;
+    name->waiting = false;
+    turns->waiting--;
+    if (list_is_empty(&crowd->names))
+        list_remove(&turns->next, &crowd->turn);
+}
+
+struct name *names_turns_take(struct names_turns *turns)
+{
+    struct link *turn = list_first(&turns->next);
+    if (turn == NULL)
+        return NULL;
+    struct name *name = container_of(list_first(&container_of(turn, struct names_crowd, turn)->names), struct name, link);
+    names_turns_leave(turns, name);
+    if (!link_is_free(turn)) {
+        list_remove(&turns->next, turn);
+        list_append(&turns->next, turn);
+    }
+    return name;
 }

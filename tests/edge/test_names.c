@@ -383,6 +383,21 @@ Test(narrow_names, that_hang_free_their_places_in_time)
     cr_assert_eq(found.answer.result, NAMES_FOUND);
 }
 
+Test(narrow_names, of_one_domain_hold_up_no_other)
+{
+    static struct found silent[300];
+    struct found found;
+    char host[48];
+    for (int i = 0; i < 300; i++) {
+        snprintf(host, sizeof(host), "silent.n%d.example.com", i);
+        find(host, &silent[i]);
+    }
+    find("unknown.example.org", &found);
+    wait_for(&found);
+    cr_expect_eq(found.answer.result, NAMES_NOT_FOUND);
+    cr_expect_gt(gauge_read(&names_stats(names)->waiting), 100, "it waited for most of them");
+}
+
 Test(narrow_names, that_wait_may_be_cancelled)
 {
     static struct found found[100];
