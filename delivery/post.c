@@ -101,21 +101,6 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     return CURL_PREREQFUNC_OK;
 }
 
-/* "HTTP/1.1 200 OK": 0 when the line is no such line. */
-static int status_of(struct slice line)
-{
-    const char *space = memchr(line.start, ' ', line.length);
-    if (!slice_starts_with(line, "HTTP/") || space == NULL || line.start + line.length - space < 4)
-        return 0;
-    int status = 0;
-    for (int i = 1; i <= 3; i++) {
-        if (space[i] < '0' || space[i] > '9')
-            return 0;
-        status = status * 10 + (space[i] - '0');
-    }
-    return status;
-}
-
 /* libcurl would only reset the stream of an HTTP/2 request that is cut short: the next one would share the connection with what is still to come,
  * or wait behind a body that the receiver does not read. */
 void post_spoil(struct post *post)
@@ -137,7 +122,7 @@ static void see_line(struct post *post, struct slice line)
     struct post_sight *saw = &post->saw;
     if (saw->headers_done) /* a trailer */
         return;
-    int status = saw->in_headers ? 0 : status_of(line);
+    int status = saw->in_headers ? 0 : post_status_of(line);
     if (status != 0) {
         saw->status = status;
         saw->in_headers = true;
@@ -170,11 +155,23 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
+/* A line that goes on with the one before, and is the first. libcurl 7.88 would append it to the last line of the handle's former answer, in memory
+ * that was freed since. */
+static bool is_orphan(struct post_sight *saw, struct slice line)
+{
+    bool folded = line.length > 0 && (line.start[0] == ' ' || line.start[0] == '\t');
+    bool orphan = folded && !saw->has_field;
+    saw->has_field = !slice_starts_with(line, "HTTP/");
+    return orphan;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct post *post = context;
     struct post_sight *saw = &post->saw;
     size_t length = size * count;
+    if (!saw->headers_done)
+        return is_orphan(saw, (struct slice){ bytes, length }) ? 0 : length;
     size_t room = post->shared->snippet_bytes - saw->snippet_bytes;
     size_t kept = length < room ? length : room;
     if (kept > 0) {
@@ -234,6 +231,7 @@ static void set_longs(CURL *easy)
         long value;
     } longs[] = {
         { CURLOPT_POST, 1 },
+        { CURLOPT_HEADER, 1 }, /* on_body sees the lines as well, and before libcurl takes them: see is_orphan */
         { CURLOPT_NOSIGNAL, 1 },
         { CURLOPT_NOPROGRESS, 0 }, /* no meter, on_progress */
         { CURLOPT_QUICK_EXIT, 1 },

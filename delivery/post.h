@@ -48,6 +48,7 @@ struct post_sight {
     bool prepared;          /* libcurl was about to send: connected, and bytes may have left */
     bool resend_refused;    /* libcurl wanted to send it again */
     bool in_headers;        /* between a status line and its empty line */
+    bool has_field;         /* since a status line, a proxy's as well */
     bool headers_done;      /* of the final status */
     bool headers_too_large; /* provisional answers without end, or headers */
     bool body_cut;          /* our limit on the body ended it */
@@ -111,6 +112,8 @@ void post_spoil(struct post *post);
 /* TLS sessions of the lane (CURLSH). */
 void post_share_sessions(struct post *post, void *sessions);
 
+/* "HTTP/1.1 200 OK": 0 when the line is no such line. */
+int post_status_of(struct slice line);
 /* How it ended: fills `outcome` from what was seen. `code` is a CURLcode. Before the handle leaves the multi. */
 void post_conclude(struct post *post, int code);
 /* Likewise, when our deadline ends it. */

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <string.h>
 
 enum { TROUBLE_SAY_MS = 10000 };
 
@@ -42,6 +43,20 @@ static const struct meaning {
     { CURLE_GOT_NOTHING, OUTCOME_CONNECTION_LOST, "the connection was closed before an answer" },
     { CURLE_PARTIAL_FILE, OUTCOME_CONNECTION_LOST, "the connection was closed before an answer" },
 };
+
+int post_status_of(struct slice line)
+{
+    const char *space = memchr(line.start, ' ', line.length);
+    if (!slice_starts_with(line, "HTTP/") || space == NULL || line.start + line.length - space < 4)
+        return 0;
+    int status = 0;
+    for (int i = 1; i <= 3; i++) {
+        if (space[i] < '0' || space[i] > '9')
+            return 0;
+        status = status * 10 + (space[i] - '0');
+    }
+    return status;
+}
 
 static struct meaning meaning_of(CURLcode code, bool connected)
 {

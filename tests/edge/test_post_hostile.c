@@ -314,3 +314,21 @@ Test(post_hostile, an_answer_beyond_the_answer_is_not_the_next_ones_inside_tls)
     cr_expect_eq(atomic_load(&tls_receiver.requests), POSTS);
     tls_receiver_stop(&tls_receiver);
 }
+
+static bool fold_the_first_line(const struct visit *visit)
+{
+    if (visit->receiver->requests == 1)
+        return say(visit, "HTTP/1.1 204 No Content\r\nX-Last: of the answer\r\n\r\n");
+    return say(visit, "HTTP/1.1 204 No Content\r\n to: what?\r\n\r\n");
+}
+
+/* Seen by AddressSanitizer, in libcurl 7.88. */
+Test(post_hostile, a_line_that_goes_on_with_none_is_appended_to_no_former_answer)
+{
+    receiver_start(&receiver, fold_the_first_line);
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(rig_post(&rig, &receiver, "/").outcome.status, 204);
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}

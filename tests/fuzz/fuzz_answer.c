@@ -59,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     answers = 0;
     for (size_t left = size, count; left > 0 && !post.saw.headers_done; at += count, left -= count) {
         count = line_length(at, left);
+        if (on_body(at, 1, count, &post) != count) /* it goes on with no other */
+            break;
         if (on_header(at, 1, count, &post) != count) {
             assert(post.saw.headers_too_large);
             break;
