@@ -155,8 +155,11 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
-/* A line that goes on with the one before, and is the first. libcurl 7.88 would append it to the last line of the handle's former answer, in memory
- * that was freed since. */
+/* libcurl before this version would append a first line that begins with a blank to the last line of the handle's former answer, in memory that was
+ * freed since (curl 11103). There on_body sees the lines as well, and before libcurl takes them. */
+enum { LIBCURL_FORGETS_FORMER_LINES = 0x080101 };
+
+/* A line that goes on with the one before, and is the first. */
 static bool is_orphan(struct post_sight *saw, struct slice line)
 {
     bool folded = line.length > 0 && (line.start[0] == ' ' || line.start[0] == '\t');
@@ -231,7 +234,6 @@ static void set_longs(CURL *easy)
         long value;
     } longs[] = {
         { CURLOPT_POST, 1 },
-        { CURLOPT_HEADER, 1 }, /* on_body sees the lines as well, and before libcurl takes them: see is_orphan */
         { CURLOPT_NOSIGNAL, 1 },
         { CURLOPT_NOPROGRESS, 0 }, /* no meter, on_progress */
         { CURLOPT_QUICK_EXIT, 1 },
@@ -325,6 +327,7 @@ struct post *post_create(struct post_shared *shared)
     if (shared->snippet_bytes > 0)
         post->snippet = memory_create(shared->snippet_bytes);
     set_longs(easy);
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES ? 1L : 0L));
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, shared->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
     set_strings(easy, shared);
     set_callbacks(easy, post);
