@@ -3,6 +3,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -32,6 +33,8 @@ struct wire {
     unsigned watched; /* what the owner wants to know of */
     unsigned polled;  /* what the loop tells us of */
     bool ours;        /* wires_open made it */
+    bool seen;        /* the owner has watched it: it counts as open */
+    bool proven;      /* it was connected when it was left alone: libcurl will say when it closes it */
     bool chatty;      /* between two requests the peer may speak */
 };
 
@@ -44,7 +47,7 @@ struct wires {
     struct list fresh;
     struct list resting;
     uv_timer_t wake; /* runs while wires rest */
-    size_t open;     /* ours */
+    size_t open;     /* ours, seen */
     size_t closing;  /* libuv has not let go of yet */
     bool destroyed;
 };
@@ -92,7 +95,7 @@ static void wire_forget(struct wire *wire)
     leave(&wires->idle, &wire->idle);
     leave(&wires->fresh, &wire->fresh);
     leave(&wires->resting, &wire->rest);
-    wires->open -= wire->ours;
+    wires->open -= wire->ours && wire->seen;
     wires->closing++;
     uv_close((uv_handle_t *)&wire->poll, on_closed);
 }
@@ -109,9 +112,7 @@ void wires_destroy(struct wires *wires)
     if (wires == NULL)
         return;
     for (size_t fd = 0; fd < wires->by_fd_size; fd++)
-        if (wires->by_fd[fd] != NULL && wires->by_fd[fd]->ours)
-            wires_close(wires, (int)fd);
-        else if (wires->by_fd[fd] != NULL)
+        if (wires->by_fd[fd] != NULL)
             wire_forget(wires->by_fd[fd]);
     wires->destroyed = true;
     wires->closing++;
@@ -138,18 +139,20 @@ static void make_room(struct wires *wires, size_t fd)
 
 static void wire_idle(struct wire *wire)
 {
-    if (!wire->ours || !link_is_free(&wire->idle))
+    if (!link_is_free(&wire->idle))
         return;
     wire->idle_since_ms = uv_now(wire->wires->loop);
     list_append(&wire->wires->idle, &wire->idle);
 }
 
-/* NULL when the loop refuses the descriptor (no memory in the kernel, or not something to poll). */
+/* NULL and errno when the loop refuses the descriptor (no memory in the kernel, or not something to poll). */
 static struct wire *wire_create(struct wires *wires, int fd, bool ours)
 {
     struct wire *wire = memory_create(sizeof(*wire));
-    if (uv_poll_init(wires->loop, &wire->poll, fd) != 0) {
+    int status = uv_poll_init(wires->loop, &wire->poll, fd);
+    if (status != 0) {
         free(wire);
+        errno = -status;
         return NULL;
     }
     make_room(wires, (size_t)fd);
@@ -157,8 +160,6 @@ static struct wire *wire_create(struct wires *wires, int fd, bool ours)
     wire->wires = wires;
     wire->fd = fd;
     wire->ours = ours;
-    wires->open += ours;
-    wire_idle(wire);
     return wire;
 }
 
@@ -168,10 +169,12 @@ int wires_open(struct wires *wires, int family, int type, int protocol)
     if (fd < 0)
         return -1;
     struct wire *stale = wire_find(wires, fd);
-    if (stale != NULL) /* it was closed behind our back */
+    if (stale != NULL) /* it was closed behind our back before it was watched */
         wire_forget(stale);
     if (wire_create(wires, fd, true) == NULL) {
+        int why = errno;
         close(fd);
+        errno = why;
         return -1;
     }
     return fd;
@@ -225,7 +228,7 @@ static bool has_hung_up(const struct wire *wire)
 static void on_ready_idle(struct wire *wire, int status, int events)
 {
     if (status == 0 && events == UV_WRITABLE) /* libcurl 8 may end a transfer while it watches for writing, too */
-        poll_for(wire, WIRE_READ);            /* not earlier: libcurl closes some sockets behind our back, and libuv aborts on those */
+        poll_for(wire, WIRE_READ);            /* not earlier: most are used again before */
     else if (status == 0 && wire->chatty && !has_hung_up(wire))
         poll_for(wire, WIRE_HANGUP); /* what was said is for libcurl, which reads it before it uses the connection again */
     else
@@ -300,6 +303,25 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         wire_judge(wire, status < 0 ? 0 : events);
 }
 
+/* libcurl 7.88 closes a socket that it has not connected behind our back, and this is the last that we hear of it: the descriptor may be somebody
+ * else's at once. */
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
+/* Nobody watches it, and it stays as it is with the kernel until something happens; or it is forgotten. */
+static void wire_let_go(struct wire *wire)
+{
+    wire->proven = wire->proven || is_connected(wire->fd);
+    if (wire->ours && wire->proven)
+        wire_idle(wire);
+    else
+        wire_forget(wire);
+}
+
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
 {
     struct wire *wire = wire_find(wires, fd);
@@ -307,11 +329,11 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
         return;
     wire->owner = owner;
     wire->watched = events;
+    wires->open += wire->ours && !wire->seen;
+    wire->seen = true;
     leave(&wires->resting, &wire->rest);
-    if (events == 0 && !wire->ours) {
-        wire_forget(wire);
-    } else if (events == 0) {
-        wire_idle(wire);
+    if (events == 0) {
+        wire_let_go(wire);
     } else {
         leave(&wires->idle, &wire->idle);
         leave(&wires->fresh, &wire->fresh);

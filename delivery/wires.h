@@ -18,7 +18,7 @@ enum { WIRE_READ = 1, WIRE_WRITE = 2, WIRE_ERROR = 4 };
 typedef void wires_ready(void *owner, int fd, unsigned events);
 
 struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready);
-/* Closes what is still open. The memory goes when the loop has run once more. */
+/* What is still open is forgotten, not closed: whoever watched it has closed it. The memory goes when the loop has run once more. */
 void wires_destroy(struct wires *wires);
 
 /* As socket(2), non-blocking: −1 and errno on failure. */

@@ -66,26 +66,49 @@ Test(post_faults, a_closed_port_is_refused)
 }
 
 /* A listener whose queue is full drops further connections: they hang. */
-Test(post_faults, no_connection_is_a_connect_timeout)
+static uint16_t listen_in_vain(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), fillers[8];
-    struct posted posted;
-    char url[256];
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
     cr_assert(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 0) == 0);
     getsockname(listener, (struct sockaddr *)&address, &length);
-    for (size_t i = 0; i < COUNT_OF(fillers); i++) {
-        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        connect(fillers[i], (struct sockaddr *)&address, length);
-    }
-    rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = RIG_SHORT_MS }, NULL);
-    rig_url(url, "http", "127.0.0.1", ntohs(address.sin_port), "/");
+    for (int i = 0; i < 8; i++)
+        connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&address, length);
+    return ntohs(address.sin_port);
+}
+
+static struct posted post_in_vain(struct lanes_options options)
+{
+    struct posted posted;
+    char url[256];
+    rig_url(url, "http", "127.0.0.1", listen_in_vain(), "/");
+    rig_open(&rig, options, NULL);
     rig_begin(&rig, url, &posted);
     rig_wait(&rig, &posted);
+    return posted;
+}
+
+Test(post_faults, no_connection_is_a_connect_timeout)
+{
+    struct posted posted = post_in_vain((struct lanes_options){ .attempt_timeout_ms = RIG_SHORT_MS });
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_TIMEOUT, "%s", posted.detail);
     cr_expect_not(posted.outcome.sent || posted.outcome.connected);
     rig_close(&rig);
+}
+
+/* libcurl 7.88 closes a socket that it has not connected behind our back. */
+Test(post_faults, a_descriptor_is_left_alone_once_libcurl_has_closed_it)
+{
+    int pairs[8][2];
+    char byte;
+    post_in_vain((struct lanes_options){ .attempt_timeout_ms = RIG_SHORT_MS, .idle_ms = 50 });
+    for (size_t i = 0; i < COUNT_OF(pairs); i++)
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
+    rig_run_ms(&rig, 300);
+    rig_close(&rig);
+    for (size_t i = 0; i < COUNT_OF(pairs); i++)
+        cr_expect(recv(pairs[i][0], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && recv(pairs[i][1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);
 }
 
 static bool close_at_once(const struct visit *visit)
