@@ -1,4 +1,4 @@
-"""Curves: CPU of a delivery and memory while one thing grows. BENCH_FULL=1 goes to the ends that take long (an hour); without it each curve stops
+"""Curves: CPU of a delivery and memory while one thing grows. BENCH_FULL=1 goes to the ends that take long (20 minutes); without it each curve stops
 earlier."""
 import os
 import resource

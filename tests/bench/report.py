@@ -114,7 +114,8 @@ def section(results):
     measured = [result for case, result in results.items() if case != "growth"]
     rounds = sorted({result["round_count"] for result in measured})
     loads = [result["load_average"] for result in measured]
-    quick = ", `--quick`" if any(result["quick"] for result in measured) else ""
+    quickly = [result["quick"] for result in measured]
+    quick = ", `--quick`" if all(quickly) else ", most of them `--quick`" if any(quickly) else ""
     commits = ", ".join(sorted({result["commit"] for result in measured}))
     counts = " or ".join(map(str, rounds)) + (" round" if rounds == [1] else " rounds")
     lines = [BEGIN, f"Medians of {counts}{quick}; commit {commits}; {os.cpu_count()} cores with a load average of "
