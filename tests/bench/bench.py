@@ -50,9 +50,7 @@ Size = collections.namedtuple("Size", "events rounds seconds")
 
 
 def size_of(case, quick):
-    rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
-    if quick:
-        rounds = min(rounds, QUICK_ROUNDS.get(case, rounds))
+    rounds = int(os.environ.get("BENCH_ROUNDS", str(QUICK_ROUNDS.get(case, 5) if quick else 5)))
     return Size(int(os.environ.get("BENCH_EVENTS", "60000" if quick else "200000")), rounds, 5 if quick else 10)
 
 
