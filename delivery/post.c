@@ -247,7 +247,7 @@ static void set_longs(CURL *easy)
         { CURLOPT_SSL_VERIFYPEER, 1 },
         { CURLOPT_SSL_VERIFYHOST, 2 },
         { CURLOPT_CA_CACHE_TIMEOUT, 0 },       /* 7.88 would keep the first store of post_tls that it saw, and put it back over a newer one */
-        { CURLOPT_BUFFERSIZE, 2048 },          /* 7.88 keeps one for each transfer in flight; answers are short */
+        { CURLOPT_BUFFERSIZE, 4096 },          /* 7.88 keeps one for each transfer in flight; answers are short */
         { CURLOPT_CONNECTTIMEOUT, 24 * 3600 }, /* never: the deadline is ours */
         { CURLOPT_MAXAGE_CONN, 24 * 3600 },    /* likewise: wires_hang_up_idle */
         /* An entry is of use until its post dials, at once. Every post that ends looks at all that its lane's table holds, which would be a minute's;

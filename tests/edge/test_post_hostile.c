@@ -240,7 +240,7 @@ Test(post_hostile, a_chain_of_two_hundred_certificates_is_refused)
 
 /* ---- the next answer ---- */
 
-enum { POSTS = 40, FIRST_READ = 2048 /* what libcurl reads at once: the forgery lies behind it */ };
+enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };
 
 static const char forged[] = "HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n";
 
