@@ -33,21 +33,25 @@ def run_json(*command, seconds=900, **more):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
+def stat_of(path):
+    """The fields of such a file in /proc behind the name, which may hold anything."""
+    with open(path) as f:
+        return f.read().rpartition(")")[2].split()
+
+
+def used_ticks(fields):
+    return int(fields[11]) + int(fields[12])
+
+
 def cpu_s(pid):
     """User and system time that the process has used."""
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
+    return used_ticks(stat_of(f"/proc/{pid}/stat")) * TICK_S
 
 
 def urgent_cpu_s(pid):
     """The same of the threads that are not niced, so without what answers polls."""
-    ticks = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/stat") as f:
-            fields = f.read().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12]) if int(fields[16]) <= 0 else 0
-    return ticks * TICK_S
+    threads = [stat_of(f"/proc/{pid}/task/{thread}/stat") for thread in os.listdir(f"/proc/{pid}/task")]
+    return sum(used_ticks(fields) for fields in threads if int(fields[16]) <= 0) * TICK_S
 
 
 def memory_mib(pid, name="VmRSS"):
