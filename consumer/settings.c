@@ -203,16 +203,21 @@ static size_t distance(struct slice a, struct slice b)
         return SIZE_MAX;
     if (a.length > b.length + NEAR_MISS_MAX || b.length > a.length + NEAR_MISS_MAX) /* too far away, whatever the letters */
         return SIZE_MAX;
+    while (a.length > 0 && b.length > 0 && a.start[0] == b.start[0]) { /* what both begin with takes no edit */
+        a = (struct slice){ a.start + 1, a.length - 1 };
+        b = (struct slice){ b.start + 1, b.length - 1 };
+    }
     for (size_t j = 0; j <= b.length; j++)
         row[j] = j;
-    for (size_t i = 1; i <= a.length; i++) {
+    for (size_t i = 1, least = 0; i <= a.length && least <= NEAR_MISS_MAX; i++) { /* no row's least is below that of the row before it */
         size_t diagonal = row[0];
-        row[0] = i;
+        row[0] = least = i;
         for (size_t j = 1; j <= b.length; j++) {
             size_t replaced = diagonal + (a.start[i - 1] != b.start[j - 1]);
             size_t shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             diagonal = row[j];
             row[j] = replaced < shifted ? replaced : shifted;
+            least = row[j] < least ? row[j] : least;
         }
     }
     return row[b.length];
