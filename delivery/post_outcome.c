@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { TROUBLE_SAY_MS = 10000 };
+enum {
+    TROUBLE_SAY_MS = 10000,
+    PROXY_LINE_MAX = 16384 /* libcurl's, for a header line of a proxy; beyond it, it says that the connection was lost */
+};
 
 /* What a CURLcode means when no status line was seen. Codes that are not here: connection lost once connected, else connecting failed. */
 static const struct meaning {
@@ -108,11 +111,16 @@ static struct meaning meaning_of_timeout(const struct post *post)
 /* A line without end fills libcurl's own buffer, which calls that out of memory. */
 static bool is_endless_line(const struct post *post, CURLcode code)
 {
+    bool full = code == CURLE_OUT_OF_MEMORY;
 #if LIBCURL_VERSION_NUM >= 0x080600
-    if (code == CURLE_TOO_LARGE)
-        return true;
+    full = full || code == CURLE_TOO_LARGE;
 #endif
-    return code == CURLE_OUT_OF_MEMORY && post->saw.prepared;
+    return full && post->saw.prepared;
+}
+
+static bool is_endless_proxy(const struct post *post, CURLcode code)
+{
+    return code == CURLE_ABORTED_BY_CALLBACK || post->saw.proxy_bytes > PROXY_LINE_MAX;
 }
 
 /* Whether the proxy did not open a tunnel: what it says, and how it fails, is not the receiver's doing. */
@@ -122,15 +130,15 @@ static bool is_proxy_trouble(const struct post *post, CURLcode code, long *statu
     if (post->shared->proxy == NULL || post->saw.prepared)
         return false;
     curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, status);
-    return *status < 200 || *status >= 300 || code == CURLE_ABORTED_BY_CALLBACK;
+    return *status < 200 || *status >= 300 || is_endless_proxy(post, code);
 }
 
-static struct meaning meaning_of_proxy(CURLcode code, long status)
+static struct meaning meaning_of_proxy(const struct post *post, CURLcode code, long status)
 {
     struct meaning meaning = { code, OUTCOME_CONNECT_FAILED, "the proxy refused" };
     if (status == 407) /* no attempt at the receiver */
         return (struct meaning){ code, OUTCOME_LOCAL, "the proxy does not take the credentials of JOBHOOK_PROXY (407)" };
-    if (code == CURLE_ABORTED_BY_CALLBACK)
+    if (is_endless_proxy(post, code))
         meaning.detail = "the proxy's answer is too large";
     else if (status >= 500)
         meaning.detail = "the proxy could not reach the receiver (5xx)";
@@ -159,7 +167,7 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
     long proxy_status;
     if (is_proxy_trouble(post, code, &proxy_status))
-        return meaning_of_proxy(code, proxy_status);
+        return meaning_of_proxy(post, code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post->easy);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
