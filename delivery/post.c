@@ -214,9 +214,11 @@ static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
 {
     struct post_shared *shared = context;
     (void)easy;
+    if (!post_tls_equip(shared->tls, ssl_ctx))
+        return CURLE_SSL_CERTPROBLEM;
     if (shared->tls_sight != NULL)
         post_tls_watch(ssl_ctx, shared->tls_sight);
-    return post_tls_equip(shared->tls, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+    return CURLE_OK;
 }
 
 /* Creation */

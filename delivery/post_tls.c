@@ -202,10 +202,21 @@ bool post_tls_is_current(const struct post_tls *tls)
     return tls->current;
 }
 
+/* libcurl tells by OpenSSL's first error that the certificate was refused: what failed on the way to it (a signature of the issuer's namesake does not
+ * even decode) must not come before. */
+static int on_verify(int fine, X509_STORE_CTX *chain)
+{
+    (void)chain;
+    if (!fine)
+        ERR_clear_error();
+    return fine;
+}
+
 bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx)
 {
     const struct material *material = &tls->material;
     SSL_CTX_set1_cert_store(ssl_ctx, material->store);
+    SSL_CTX_set_verify(ssl_ctx, SSL_CTX_get_verify_mode(ssl_ctx), on_verify);
     post_bounds_set(ssl_ctx);
     return material->certificate == NULL || SSL_CTX_use_cert_and_key(ssl_ctx, material->certificate, material->key, material->chain, 1) == 1;
 }
@@ -250,7 +261,7 @@ static struct tls_sight *sight_of(const SSL *ssl)
 }
 
 /* For each certificate of the chain, good or not: changes nothing of the verdict. */
-static int on_verify(int fine, X509_STORE_CTX *chain)
+static int on_watched_verify(int fine, X509_STORE_CTX *chain)
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
     const X509 *certificate = X509_STORE_CTX_get0_cert(chain);
@@ -263,7 +274,7 @@ static int on_verify(int fine, X509_STORE_CTX *chain)
         sight->from_ms = moment_of(X509_get0_notBefore(certificate));
         sight->until_ms = moment_of(X509_get0_notAfter(certificate));
     }
-    return fine;
+    return on_verify(fine, chain);
 }
 
 static void on_step(const SSL *ssl, int where, int value)
@@ -285,5 +296,5 @@ void post_tls_watch(void *ssl_ctx, struct tls_sight *sight)
     *sight = (struct tls_sight){ 0 };
     SSL_CTX_set_ex_data(ssl_ctx, place_of_sight(), sight);
     SSL_CTX_set_info_callback(ssl_ctx, on_step);
-    SSL_CTX_set_verify(ssl_ctx, SSL_CTX_get_verify_mode(ssl_ctx), on_verify);
+    SSL_CTX_set_verify(ssl_ctx, SSL_CTX_get_verify_mode(ssl_ctx), on_watched_verify);
 }

@@ -29,7 +29,7 @@ MUST_USE bool post_tls_refresh(struct post_tls *tls);
 bool post_tls_is_current(const struct post_tls *tls);
 /* Gives an OpenSSL SSL_CTX what there is. False when OpenSSL does not take our certificate. */
 MUST_USE bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx);
-/* From now on the connections of this SSL_CTX write down what they see; the last one stands. `sight` outlives them. */
+/* After post_tls_equip: from now on the connections of this SSL_CTX write down what they see; the last one stands. `sight` outlives them. */
 void post_tls_watch(void *ssl_ctx, struct tls_sight *sight);
 /* What OpenSSL says about a refused certificate, e.g. "certificate has expired"; a fixed string. */
 const char *post_tls_verify_problem(long verify_result);

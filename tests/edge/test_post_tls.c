@@ -335,7 +335,16 @@ Test(post_tls, a_client_certificate_is_exchanged_once_it_and_its_key_belong_toge
 Test(post_tls, weak_certificates_are_refused)
 {
     expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .short_key = true }, NULL, "too weak");
-    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .broken_hash = true }, NULL, "too weak");
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .issued = true, .broken_hash = true }, NULL, "too weak");
+}
+
+/* OpenSSL looks issuers up by their names. */
+Test(post_tls, a_namesake_of_the_issuer_is_refused)
+{
+    struct tls_receiver namesake;
+    tls_receiver_start(&namesake, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .issued = true });
+    expect_refused((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .issued = true }, namesake.ca_file, "signature");
+    tls_receiver_stop(&namesake);
 }
 
 static void expect_unusable(struct lanes_options options)

@@ -34,12 +34,12 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, 
     X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, options->subject_alt_name);
     assert(names != NULL && X509_add_ext(certificate, names, -1) == 1);
     X509_EXTENSION_free(names);
-    if (options->broken_hash && issuer == NULL) {
+    if (options->issued && issuer == NULL) {
         X509_EXTENSION *authority = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
         assert(authority != NULL && X509_add_ext(certificate, authority, -1) == 1);
         X509_EXTENSION_free(authority);
     }
-    assert(X509_sign(certificate, issuer == NULL ? key : issuer_key, issuer == NULL ? EVP_sha256() : EVP_sha1()) > 0);
+    assert(X509_sign(certificate, issuer == NULL ? key : issuer_key, issuer != NULL && options->broken_hash ? EVP_sha1() : EVP_sha256()) > 0);
     return certificate;
 }
 
@@ -103,7 +103,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = make_key(options);
     X509 *certificate = make_certificate(key, options, NULL, NULL), *anchor = certificate;
-    if (options->broken_hash) {
+    if (options->issued) {
         EVP_PKEY *ca_key = key;
         key = EVP_EC_gen("P-256");
         certificate = make_certificate(key, options, anchor, ca_key);

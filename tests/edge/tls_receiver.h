@@ -17,7 +17,8 @@ struct tls_options {
     bool close_each;        /* a connection per request */
     bool wants_certificate; /* of the client */
     bool short_key;         /* RSA with 1024 bits */
-    bool broken_hash;       /* signed with SHA-1, by the certificate in ca_file */
+    bool issued;            /* by the certificate in ca_file, which is its own otherwise */
+    bool broken_hash;       /* likewise, signed with SHA-1 */
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
     int more_certificates;  /* behind its own, in the chain */
     const char *groups;     /* TLS 1.3 with these alone */
