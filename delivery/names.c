@@ -1,7 +1,7 @@
 #include "delivery/names.h"
 
 #include "consumer/base/memory.h"
-#include "delivery/names_table.h"
+#include "delivery/names_turns.h"
 
 #include <ares.h>
 #include <netinet/in.h>
@@ -47,9 +47,8 @@ struct names {
     struct list sockets;
     struct names_table table;
     struct names_turns turns;
-    struct list under_way; /* oldest deadline first: all have the same patience */
-    struct list answered;  /* to be told */
-    struct list known;     /* least used first */
+    struct list answered; /* to be told */
+    struct list known;    /* least used first */
     struct names_stats stats;
     uv_idle_t tell;    /* active: somebody is to be told, and not from within names_find */
     uv_timer_t ticker; /* runs while queries are under way */
@@ -76,7 +75,7 @@ static void evict(struct names *names)
 
 static void count(struct names *names)
 {
-    gauge_set(&names->stats.under_way, (int64_t)names->under_way.length);
+    gauge_set(&names->stats.under_way, (int64_t)names_turns_under_way(&names->turns));
     gauge_set(&names->stats.waiting, (int64_t)names->turns.waiting);
 }
 
@@ -88,6 +87,7 @@ static void name_answered(struct name *name, uint64_t ttl_ms)
     name->until_ms = uv_now(names->loop) + ttl_ms;
     if (name->answer.result == NAMES_FAILED)
         counter_add(&names->stats.failures, 1);
+    names_turns_end(&names->turns, name);
     name_move(name, &names->answered);
 }
 
@@ -154,7 +154,7 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
     struct names *names = name->names;
     (void)timeouts;
     name->asked = false;
-    if (names->destroyed || name->list != &names->under_way) { /* we gave up on it before */
+    if (names->destroyed || !names_turns_is_under_way(&names->turns, name)) { /* we gave up on it before */
         ares_freeaddrinfo(info);
         return;
     }
@@ -179,8 +179,6 @@ static void ask(struct name *name)
 {
     struct names *names = name->names;
     static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-    name->deadline_ms = uv_now(names->loop) + names->options.timeout_ms;
-    name_move(name, &names->under_way);
     if (!uv_is_active((uv_handle_t *)&names->ticker))
         uv_timer_start(&names->ticker, on_tick, TICK_MS, TICK_MS);
     if (name->asked) /* we gave up on it, c-ares has not yet */
@@ -193,20 +191,16 @@ static void ask(struct name *name)
 static void ask_waiting(struct names *names)
 {
     struct name *name;
-    while (names->under_way.length < names->options.at_once_max && (name = names_turns_take(&names->turns)) != NULL)
+    while ((name = names_turns_take(&names->turns, uv_now(names->loop))) != NULL)
         ask(name);
     count(names);
 }
 
 static void give_up_on_overdue(struct names *names)
 {
-    struct link *link;
-    while ((link = list_first(&names->under_way)) != NULL) {
-        struct name *name = container_of(link, struct name, link);
-        if (name->deadline_ms > uv_now(names->loop))
-            return;
+    struct name *name;
+    while ((name = names_turns_overdue(&names->turns, uv_now(names->loop))) != NULL)
         name_failed(name);
-    }
 }
 
 static void tell(struct name *name)
@@ -262,7 +256,7 @@ static void on_tick(uv_timer_t *ticker)
     struct names *names = ticker->data;
     ares_process_fd(names->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     names_progress(names);
-    if (list_is_empty(&names->under_way) && list_is_empty(&names->sockets))
+    if (names_turns_under_way(&names->turns) == 0 && list_is_empty(&names->sockets))
         uv_timer_stop(ticker);
 }
 
@@ -415,12 +409,17 @@ static int set_newer_options(struct ares_options *options)
     return mask;
 }
 
+static uint64_t first_try_ms(const struct names_options *options)
+{
+    return options->timeout_ms / TRIES_WEIGHT + 1;
+}
+
 static bool open_channel(struct names *names, const char *servers)
 {
     static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-        .timeout = (int)(names->options.timeout_ms / TRIES_WEIGHT + 1),
+        .timeout = (int)first_try_ms(&names->options),
         .tries = TRIES,
         .lookups = dns_only,
         .sock_state_cb = on_socket_state,
@@ -448,15 +447,6 @@ static void set_options(struct names *names, const struct names_options *options
     own->servers = NULL; /* used up */
 }
 
-static void init_lists(struct names *names)
-{
-    list_init(&names->sockets);
-    names_turns_init(&names->turns);
-    list_init(&names->under_way);
-    list_init(&names->answered);
-    list_init(&names->known);
-}
-
 struct names *names_create(struct uv_loop_s *loop, const struct names_options *options)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -464,7 +454,10 @@ struct names *names_create(struct uv_loop_s *loop, const struct names_options *o
     struct names *names = memory_create(sizeof(*names));
     names->loop = loop;
     set_options(names, options);
-    init_lists(names);
+    list_init(&names->sockets);
+    list_init(&names->answered);
+    list_init(&names->known);
+    names_turns_init(&names->turns, names->options.at_once_max, (struct names_patience){ first_try_ms(&names->options), names->options.timeout_ms });
     if (!open_channel(names, options->servers)) {
         free(names);
         return NULL;

@@ -12,12 +12,12 @@ struct name {
     struct list *list;
     struct name *next_in_bucket;
     struct names *names;
-    struct list queries;  /* who waits for it */
-    uint64_t deadline_ms; /* under way: when we give up on it */
-    uint64_t until_ms;    /* known: how long the answer holds */
-    bool waiting;         /* for its turn */
-    bool asked;           /* c-ares has it and will call back */
-    bool telling;         /* its queries are being told */
+    struct list queries; /* who waits for it */
+    uint64_t since_ms;   /* under way */
+    uint64_t until_ms;   /* known: how long the answer holds */
+    bool waiting;        /* for its turn */
+    bool asked;          /* c-ares has it and will call back */
+    bool telling;        /* its queries are being told */
     struct names_answer answer;
     struct slice host;
     char text[GUARD_HOST_MAX + 2]; /* lower case, with a dot at the end: absolute */
@@ -28,27 +28,6 @@ struct names_table {
     size_t mask;
     struct hash_key key; /* random: strangers choose the names */
 };
-
-/* Names that wait for their turn. Domains take turns, a domain being the last two labels of a name: whoever has a thousand names under his own, and a
- * name server that is silent about them, holds up no others. */
-enum { NAMES_CROWDS = 256 };
-
-struct names_turns {
-    struct names_crowd { /* the names of a domain, and of others with the same hash */
-        struct link turn;
-        struct list names;
-    } crowds[NAMES_CROWDS];
-    struct list next; /* crowds that are not empty */
-    size_t waiting;
-    struct hash_key key;
-};
-
-void names_turns_init(struct names_turns *turns);
-void names_turns_wait(struct names_turns *turns, struct name *name);
-/* On no list then. */
-void names_turns_leave(struct names_turns *turns, struct name *name);
-/* Whose turn it is, taken off; NULL: nobody waits. */
-struct name *names_turns_take(struct names_turns *turns);
 
 void names_table_init(struct names_table *table, size_t expected);
 /* The names that are left go with it; `drop` is called for each before. */

@@ -399,6 +399,42 @@ Test(narrow_names, of_one_domain_hold_up_no_other)
     cr_expect_gt(gauge_read(&names_stats(names)->waiting), 100, "it waited for most of them");
 }
 
+/* As when the name servers of a provider are gone. */
+Test(narrow_names, of_many_silent_domains_hold_up_no_other)
+{
+    static struct found silent[400], found[40];
+    char host[48];
+    for (int i = 0; i < 400; i++) {
+        snprintf(host, sizeof(host), "silent.n%d.d%d.example", i, i % 80);
+        find(host, &silent[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        snprintf(host, sizeof(host), "n%d.example.com", i);
+        find(host, &found[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        wait_for(&found[i]);
+        cr_expect_eq(found[i].answer.result, NAMES_FOUND);
+    }
+    cr_expect_gt(gauge_read(&names_stats(names)->waiting), 100, "they waited for most of the silent ones");
+}
+
+/* What is slow has no place of its own any more, but is not forgotten: and there is an end to how much of it there is. */
+Test(narrow_names, that_hang_are_no_more_than_there_is_room_for)
+{
+    enum { ROOM = 50 + 4 * 50 };
+    struct found found;
+    find_silent(300);
+    do {
+        find("two.example.com", &found);
+        wait_for(&found);
+        sleep_ms(100);
+        cr_assert_leq(gauge_read(&names_stats(names)->under_way), ROOM);
+    } while (gauge_read(&names_stats(names)->waiting) > 0);
+    cr_expect_gt(gauge_read(&names_stats(names)->under_way), 50);
+    cr_expect_gt(counter_read(&names_stats(names)->failures), 0);
+}
+
 Test(narrow_names, that_wait_may_be_cancelled)
 {
     static struct found found[100];

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ENTRIES_MAX = 12, GIVEN = 3 };
 
-#define SECRET "canary7351"
+#define SECRET "xanary7351" /* no escape of JSON (\u001c) ends with its first letter */
 
 bool kafka_property_check(const struct kafka_property *property, char *problem, size_t size) /* librdkafka's own parsers are not ours */
 {

@@ -1,0 +1,47 @@
+/* Which names are looked up, and which wait for it. Private to names.c, which asks and answers.
+ *
+ * Strangers own names, and name servers that are silent about them: a thousand names of one domain, or of a thousand domains, hold up nobody else.
+ * - Domains take turns, a domain being the last two labels of a name.
+ * - A name whose first try was in vain gives its place to the next one, and is slow from then on. There is room for SLOW_FACTOR times as many slow
+ *   ones as there are places; whoever is slow for longest goes when there are more.
+ * - A domain with slow names has one turn for every SUSPECT_TURNS of all others. */
+#ifndef JOBHOOK_DELIVERY_NAMES_TURNS_H
+#define JOBHOOK_DELIVERY_NAMES_TURNS_H
+
+#include "delivery/names_table.h"
+
+enum { NAMES_CROWDS = 2048 };
+
+struct names_patience {
+    uint64_t first_try_ms, all_ms;
+};
+
+struct names_turns {
+    struct names_crowd { /* the names of a domain that wait, and of others with the same hash */
+        struct link turn;
+        struct list *queue; /* the list that `turn` is on */
+        struct list names;
+        size_t slow; /* of those under way */
+    } crowds[NAMES_CROWDS];
+    struct list next, suspects; /* crowds that are not empty */
+    struct list fresh, slow;    /* names under way, oldest first */
+    struct names_patience patience;
+    size_t waiting, places;
+    unsigned taken;
+    struct hash_key key;
+};
+
+void names_turns_init(struct names_turns *turns, size_t places, struct names_patience patience);
+void names_turns_wait(struct names_turns *turns, struct name *name);
+/* One that waits does so no longer: on no list then. */
+void names_turns_leave(struct names_turns *turns, struct name *name);
+/* Whose turn it is, under way from now on. NULL: nobody waits, or there is no place. */
+struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms);
+/* One under way that is to be given up on; NULL: none. */
+struct name *names_turns_overdue(struct names_turns *turns, uint64_t now_ms);
+bool names_turns_is_under_way(const struct names_turns *turns, const struct name *name);
+/* One under way is so no longer: on no list then. */
+void names_turns_end(struct names_turns *turns, struct name *name);
+size_t names_turns_under_way(const struct names_turns *turns);
+
+#endif
