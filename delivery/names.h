@@ -1,4 +1,4 @@
-/* Name lookups: c-ares on libuv, bounded, cached by TTL (positive and negative), no threads. c-ares stays inside.
+/* Name lookups on libuv: bounded, cached by TTL (positive and negative), no threads.
  *
  * Names are looked up as absolute names, never with search domains. One slow name or dead name server delays nobody else. Callbacks fire exactly
  * once, never before names_find has returned, never after names_cancel. */
@@ -29,7 +29,8 @@ struct names_options {
     uint32_t negative_ttl_s;   /* 0: 5 */
     uint64_t timeout_ms;       /* of one query, all servers and tries. 0: 5000 */
     const struct guard *guard; /* outlives the names; of more addresses than are kept, one that it refuses is kept. NULL: none */
-    const char *servers;       /* "127.0.0.1:5353,…" for tests; NULL: the system's */
+    const char *servers;       /* "127.0.0.1:5353,…" for tests, used by names_create alone; NULL: the system's */
+    const char *servers_file;  /* outlives the names. NULL: /etc/resolv.conf, which is read again when it changes */
 };
 
 struct names_stats {
@@ -39,7 +40,7 @@ struct names_stats {
 
 typedef void names_done(void *context, const struct names_answer *answer);
 
-/* NULL when c-ares cannot read the system's configuration, or `servers`. */
+/* NULL when the system's configuration, or `servers`, cannot be read. */
 struct names *names_create(struct uv_loop_s *loop, const struct names_options *options);
 void names_destroy(struct names *names);
 struct names_query *names_find(struct names *names, struct slice host, names_done *done, void *context);

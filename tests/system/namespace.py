@@ -106,12 +106,12 @@ def splice(one, other):
 
 
 class Names:
-    """A name server at 127.0.0.1:53 of the namespace. names: name → the answers to successive lookups, each a list of addresses; the last one stays."""
+    """A name server at port 53 of the namespace. names: name → the answers to successive lookups, each a list of addresses; the last one stays."""
 
-    def __init__(self, namespace, names):
-        self.names, self.asked, self.lookups = names, set(), {}
+    def __init__(self, namespace, names, host="127.0.0.1"):
+        self.names, self.asked, self.lookups, self.silent = names, set(), {}, False
         self.namespace = namespace
-        self.udp = namespace.socket(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 53))
+        self.udp = namespace.socket(socket.AF_INET, socket.SOCK_DGRAM, (host, 53))
         self.udp.settimeout(0.2)
         namespace.serve(self.run)
 
@@ -121,7 +121,9 @@ class Names:
                 query, address = self.udp.recvfrom(4096)
             except OSError:
                 continue
-            self.udp.sendto(self.answer(query), address)
+            answer = self.answer(query)
+            if not self.silent:
+                self.udp.sendto(answer, address)
 
     def answer(self, query):
         labels, at = [], 12

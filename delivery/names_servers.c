@@ -1,0 +1,349 @@
+#include "delivery/names_servers.h"
+
+#include "consumer/base/list.h"
+#include "consumer/base/log.h"
+#include "consumer/base/memory.h"
+
+#include <ares.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+    PORT_QUERIES = 32, /* asked from one port, before another makes answers hard to forge again */
+    FILE_MAX = 8192,
+    FILE_LOOK_MS = 1000,
+    CHANNELS_MAX = 4, /* a file that changes faster than old questions end has to wait */
+};
+
+struct file_text {
+    size_t length;
+    char bytes[FILE_MAX];
+};
+
+struct names_servers {
+    struct names_servers_options options;
+    struct list channels; /* the newest is asked; of the others, questions are under way */
+    struct file_text text;
+    uint64_t looked_ms;
+    bool fixed; /* they are not those of the file */
+    unsigned handles_open;
+    bool destroyed;
+};
+
+/* One reading of the configuration. */
+struct channel {
+    struct link link;
+    struct names_servers *servers;
+    ares_channel ares;
+    struct list sockets;
+    size_t asked;
+};
+
+struct server_socket { /* of c-ares */
+    uv_poll_t poll;
+    struct link link;
+    struct channel *channel;
+    struct names_servers *servers; /* the channel may be gone when the handle is */
+    ares_socket_t fd;
+};
+
+struct question {
+    struct channel *channel;
+    void *context;
+};
+
+/* ---- answers ---- */
+
+static bool take_address(struct names_answer *answer, const struct ares_addrinfo_node *node)
+{
+    struct guard_address *address = &answer->addresses[answer->count];
+    if (node->ai_family == AF_INET) {
+        memcpy(address->bytes, &((const struct sockaddr_in *)(const void *)node->ai_addr)->sin_addr, 4);
+    } else if (node->ai_family == AF_INET6) {
+        address->v6 = true;
+        memcpy(address->bytes, &((const struct sockaddr_in6 *)(const void *)node->ai_addr)->sin6_addr, 16);
+    } else {
+        return false;
+    }
+    answer->count++;
+    return true;
+}
+
+/* There are more addresses than we keep: whoever would refuse one of them must not miss it. */
+static void take_refused(struct names_answer *answer, const struct guard *guard, const struct ares_addrinfo_node *node)
+{
+    for (; guard != NULL && node != NULL; node = node->ai_next) {
+        struct names_answer one = { .count = 0 };
+        if (!take_address(&one, node) || guard_judge_address(guard, &one.addresses[0]) == GUARD_OK)
+            continue;
+        answer->addresses[NAMES_ADDRESSES_MAX - 1] = one.addresses[0];
+        return;
+    }
+}
+
+/* The shortest TTL of addresses and aliases, in seconds. */
+static uint32_t take_addresses(struct names_answer *answer, const struct ares_addrinfo *info, const struct names_servers_options *options)
+{
+    int64_t ttl_s = options->ttl_max_s;
+    const struct ares_addrinfo_node *node = info->nodes;
+    for (; node != NULL && answer->count < NAMES_ADDRESSES_MAX; node = node->ai_next)
+        if (take_address(answer, node) && node->ai_ttl < ttl_s)
+            ttl_s = node->ai_ttl;
+    take_refused(answer, options->guard, node);
+    for (const struct ares_addrinfo_cname *alias = info->cnames; alias != NULL; alias = alias->next)
+        if (alias->ttl < ttl_s)
+            ttl_s = alias->ttl;
+    answer->result = answer->count > 0 ? NAMES_FOUND : NAMES_NOT_FOUND;
+    return ttl_s < 0 ? 0 : (uint32_t)ttl_s;
+}
+
+static bool is_no(int status)
+{
+    return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME;
+}
+
+static void on_addresses(void *context, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct question *question = context;
+    struct names_answer answer = { .result = is_no(status) ? NAMES_NOT_FOUND : NAMES_FAILED };
+    const struct names_servers_options *options = &question->channel->servers->options;
+    uint32_t ttl_s = 0;
+    (void)timeouts;
+    if (status == ARES_SUCCESS)
+        ttl_s = take_addresses(&answer, info, options);
+    ares_freeaddrinfo(info);
+    question->channel->asked--;
+    options->answered(question->context, &answer, ttl_s);
+    free(question);
+}
+
+/* ---- c-ares's sockets on the event loop ---- */
+
+static void free_when_over(struct names_servers *servers)
+{
+    if (servers->destroyed && servers->handles_open == 0)
+        free(servers);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    struct server_socket *sock = container_of((uv_poll_t *)handle, struct server_socket, poll);
+    struct names_servers *servers = sock->servers;
+    free(sock);
+    servers->handles_open--;
+    free_when_over(servers);
+}
+
+static void on_socket_ready(uv_poll_t *poll, int status, int events)
+{
+    struct server_socket *sock = container_of(poll, struct server_socket, poll);
+    struct names_servers *servers = sock->servers;
+    ares_socket_t read_fd = status < 0 || (events & UV_READABLE) != 0 ? sock->fd : ARES_SOCKET_BAD;
+    ares_socket_t write_fd = status < 0 || (events & UV_WRITABLE) != 0 ? sock->fd : ARES_SOCKET_BAD;
+    ares_process_fd(sock->channel->ares, read_fd, write_fd); /* may close the socket */
+    servers->options.progressed(servers->options.owner);
+}
+
+static struct server_socket *socket_find(struct channel *channel, ares_socket_t fd)
+{
+    LIST_EACH (&channel->sockets, link) {
+        struct server_socket *sock = container_of(link, struct server_socket, link);
+        if (sock->fd == fd)
+            return sock;
+    }
+    return NULL;
+}
+
+static struct server_socket *socket_create(struct channel *channel, ares_socket_t fd)
+{
+    struct server_socket *sock = memory_create(sizeof(*sock));
+    struct names_servers *servers = channel->servers;
+    if (uv_poll_init(servers->options.loop, &sock->poll, fd) != 0) {
+        free(sock); /* its queries time out */
+        return NULL;
+    }
+    sock->channel = channel;
+    sock->servers = servers;
+    sock->fd = fd;
+    servers->handles_open++;
+    list_append(&channel->sockets, &sock->link);
+    return sock;
+}
+
+static void on_socket_state(void *context, ares_socket_t fd, int readable, int writable)
+{
+    struct channel *channel = context;
+    struct server_socket *sock = socket_find(channel, fd);
+    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+    if (events == 0 && sock != NULL) {
+        list_remove(&channel->sockets, &sock->link);
+        uv_close((uv_handle_t *)&sock->poll, on_socket_closed);
+    } else if (events != 0 && (sock != NULL || (sock = socket_create(channel, fd)) != NULL)) {
+        uv_poll_start(&sock->poll, events, on_socket_ready);
+    }
+}
+
+/* ---- channels ---- */
+
+/* What Debian 12's c-ares does not have. */
+static int set_newer_options(struct ares_options *options)
+{
+    int mask = 0;
+    (void)options;
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+    options->udp_max_queries = PORT_QUERIES;
+    mask |= ARES_OPT_UDP_MAX_QUERIES;
+#endif
+#ifdef ARES_OPT_QUERY_CACHE
+    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
+    return mask;
+}
+
+/* Its callbacks come from within: it leaves the list when no more of them can. */
+static void channel_close(struct channel *channel)
+{
+    ares_destroy(channel->ares); /* calls back for what is under way, closes its sockets */
+    list_remove(&channel->servers->channels, &channel->link);
+    free(channel);
+}
+
+static bool channel_open(struct names_servers *servers)
+{
+    static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
+    struct channel *channel = memory_create(sizeof(*channel));
+    const char *csv = servers->options.servers;
+    struct ares_options options = {
+        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+        .timeout = (int)servers->options.first_try_ms,
+        .tries = NAMES_TRIES,
+        .lookups = dns_only,
+        .sock_state_cb = on_socket_state,
+        .sock_state_cb_data = channel,
+        .resolvconf_path = (char *)(uintptr_t)servers->options.file, /* c-ares copies it */
+    };
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    mask |= ARES_OPT_RESOLVCONF | set_newer_options(&options);
+    channel->servers = servers;
+    list_init(&channel->sockets);
+    if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) {
+        free(channel);
+        return false;
+    }
+    list_append(&servers->channels, &channel->link);
+    if (csv == NULL || ares_set_servers_ports_csv(channel->ares, csv) == ARES_SUCCESS)
+        return true;
+    channel_close(channel);
+    return false;
+}
+
+static struct channel *newest(const struct names_servers *servers)
+{
+    return container_of(servers->channels.head.previous, struct channel, link);
+}
+
+/* ---- the file ---- */
+
+static bool read_file(const char *path, struct file_text *text)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    text->length = fread(text->bytes, 1, sizeof(text->bytes), file);
+    bool fine = ferror(file) == 0;
+    fclose(file);
+    return fine;
+}
+
+static bool is_same_text(const struct file_text *a, const struct file_text *b)
+{
+    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+/* A file that names none is one that is being written, or no better than what there is. */
+static void heed_changes(struct names_servers *servers)
+{
+    static const char keyword[] = "nameserver";
+    struct file_text now;
+    uint64_t now_ms = uv_now(servers->options.loop);
+    if (servers->fixed || now_ms < servers->looked_ms + FILE_LOOK_MS || servers->channels.length == CHANNELS_MAX)
+        return;
+    servers->looked_ms = now_ms;
+    if (!read_file(servers->options.file, &now) || is_same_text(&now, &servers->text))
+        return;
+    if (memmem(now.bytes, now.length, keyword, sizeof(keyword) - 1) == NULL || !channel_open(servers))
+        return;
+    servers->text = now;
+    log_info("name servers read again", LOG_STRING("file", servers->options.file));
+}
+
+/* ---- asking ---- */
+
+void names_servers_ask(struct names_servers *servers, const char *name, void *context)
+{
+    static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+    heed_changes(servers);
+    struct question *question = memory_create(sizeof(*question));
+    *question = (struct question){ newest(servers), context };
+    question->channel->asked++;
+    ares_getaddrinfo(question->channel->ares, name, NULL, &hints, on_addresses, question);
+}
+
+void names_servers_tick(struct names_servers *servers)
+{
+    LIST_EACH (&servers->channels, link) {
+        struct channel *channel = container_of(link, struct channel, link);
+        ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        if (channel->asked == 0 && channel != newest(servers))
+            channel_close(channel);
+    }
+    servers->options.progressed(servers->options.owner);
+}
+
+bool names_servers_is_busy(const struct names_servers *servers)
+{
+    return servers->channels.length > 1 || !list_is_empty(&newest(servers)->sockets);
+}
+
+/* ---- making ---- */
+
+static void init_cares(void)
+{
+    assert(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
+}
+
+struct names_servers *names_servers_create(const struct names_servers_options *options)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_cares);
+    struct names_servers *servers = memory_create(sizeof(*servers));
+    servers->options = *options;
+    if (options->file == NULL)
+        servers->options.file = "/etc/resolv.conf";
+    list_init(&servers->channels);
+    servers->fixed = options->servers != NULL;
+    servers->looked_ms = uv_now(options->loop);
+    if (!read_file(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
+        servers->text.length = 0;
+    bool open = channel_open(servers);
+    servers->options.servers = NULL; /* used up */
+    if (open)
+        return servers;
+    free(servers);
+    return NULL;
+}
+
+void names_servers_destroy(struct names_servers *servers)
+{
+    if (servers == NULL)
+        return;
+    servers->destroyed = true;
+    LIST_EACH (&servers->channels, link)
+        channel_close(container_of(link, struct channel, link));
+    free_when_over(servers);
+}

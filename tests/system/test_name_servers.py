@@ -1,0 +1,55 @@
+"""Name servers that change while the program runs, in a network namespace: no name of these tests is looked up anywhere else."""
+import os
+import socket
+
+import pytest
+
+from harness import BINARY, event, wait_for
+from namespace import Names, Namespace
+
+ADDRESS = "93.184.216.34"
+
+
+@pytest.fixture
+def network():
+    namespace = Namespace()
+    if namespace.why_not:
+        namespace.close()
+        pytest.fail(f"run this as root, or where namespaces may be made: without one nothing here may be dialled ({namespace.why_not})")
+    yield namespace
+    namespace.close()
+
+
+def test_a_machine_that_gets_other_name_servers_delivers_on(make_rig, folder, network):
+    names = {f"hook{i}.example.com": [[ADDRESS]] for i in range(3)}
+    first, second = Names(network, names), Names(network, names, "127.0.0.2")
+    hosts = []
+
+    def on_connection(connection):
+        request = connection.recv(65536).decode()
+        hosts.append(request.split("Host: ")[1].split("\r\n")[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        connection.close()
+    network.listen(socket.AF_INET, ("0.0.0.0", 80), on_connection)
+    rig = make_rig(delays="1s,1s,1s,1s,1s,1s,1s,1s")
+    for node in rig.kafka.nodes:
+        network.forward(node.client_port)
+    hook = rig.jobhook(JOBHOOK_EGRESS_ALLOW=None)
+    hook.spawn(network.command(folder, "nameserver 127.0.0.1\n", BINARY, "run"), hook.environment())
+    rig.publish(event("a", "http://hook0.example.com/"))
+    wait_for(lambda: hosts == ["hook0.example.com"], 30, "the first name was not found")
+    first.silent = True
+    resolver = os.path.join(folder, "resolv.conf")
+    with open(resolver, "w"):  # it is being written
+        rig.publish(event("b", "http://hook1.example.com/"))
+        wait_for(lambda: "hook1.example.com" in first.asked, 30, "the second name was not asked for")
+    with open(resolver, "w") as file:
+        file.write("nameserver 127.0.0.2\n")
+    wait_for(lambda: "hook1.example.com" in hosts, 30, "nobody asked the other server")
+    assert second.asked == {"hook1.example.com"}
+    os.unlink(resolver)
+    rig.publish(event("c", "http://hook2.example.com/"))
+    wait_for(lambda: "hook2.example.com" in hosts, 30, "the other server was forgotten with the file")
+    assert hosts == [f"hook{i}.example.com" for i in range(3)]
+    assert "name servers read again" in hook.log()
+    assert hook.stop(40) == 0
