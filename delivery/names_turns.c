@@ -2,7 +2,7 @@
 
 #include "consumer/base/random.h"
 
-enum { SLOW_FACTOR = 4, SUSPECT_TURNS = 4 };
+enum { SUSPECT_TURNS = 4 };
 
 static struct slice domain_of(struct slice host)
 {
@@ -115,8 +115,7 @@ struct name *names_turns_overdue(struct names_turns *turns, uint64_t now_ms)
 {
     see_slow(turns, now_ms);
     struct name *name = oldest(&turns->slow);
-    bool overdue = name != NULL && (now_ms >= name->since_ms + turns->patience.all_ms || turns->slow.length > SLOW_FACTOR * turns->places);
-    return overdue ? name : NULL;
+    return name != NULL && now_ms >= name->since_ms + turns->patience.all_ms ? name : NULL;
 }
 
 bool names_turns_is_under_way(const struct names_turns *turns, const struct name *name)
