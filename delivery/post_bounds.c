@@ -10,12 +10,13 @@
 #include <string.h>
 
 enum {
-    READS_MAX = 32,          /* in a row: a record takes two */
-    READ_BYTES_MAX = 65536,  /* likewise: of frames and messages, which are small */
-    BYTES_MAX = 1048576,     /* for a handshake, or an answer: we keep 16 KiB of one */
-    MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
-    CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
-    FINITE_FIELD_GROUPS = 1  /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
+    READS_MAX = 32,           /* in a row: a record takes two */
+    READ_BYTES_MAX = 65536,   /* likewise: of frames and messages, which are small */
+    BYTES_MAX = 1048576,      /* for a handshake, or an answer: we keep 16 KiB of one */
+    MESSAGES_MAX = 16,        /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
+    CHAIN_BYTES_MAX = 32768,  /* of certificates: a small one costs a third of a millisecond */
+    SESSION_BYTES_MAX = 8192, /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane */
+    FINITE_FIELD_GROUPS = 1   /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
 /* Stands between an SSL and what libcurl gave it to read from. */
@@ -25,6 +26,7 @@ struct gate {
     size_t reads, read_bytes; /* in a row */
     size_t bytes;             /* since the connection or the request began */
     size_t messages;          /* since the request began */
+    size_t chain_bytes;       /* of the message with the certificates */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
 };
 
@@ -88,18 +90,33 @@ static void gate_open(SSL *ssl)
     SSL_set0_rbio(ssl, bio);
 }
 
+/* A ticket may have 64 KB, and libcurl would keep it with the session for as long as it has room: what comes in this connection is not kept, and
+ * such a receiver has to shake hands anew for each. libcurl makes a context for each connection. */
+static void see_session(struct gate *gate, SSL *ssl, uint8_t kind, size_t length)
+{
+    if (kind == SSL3_MT_CERTIFICATE)
+        gate->chain_bytes = length;
+    size_t bytes = gate->chain_bytes + (kind == SSL3_MT_NEWSESSION_TICKET ? length : 0);
+    if (bytes > SESSION_BYTES_MAX)
+        SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(ssl), SSL_SESS_CACHE_OFF);
+}
+
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
  * record, and OpenSSL would act on all of them before it returns: what follows the last one that is allowed is thrown away, as after a goodbye. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
 {
     struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
     (void)version;
-    (void)bytes;
-    (void)length;
     (void)unused;
-    if (gate == NULL)
+    if (gate == NULL) {
         gate_open(ssl);
-    else if (!sent && type == SSL3_RT_HANDSHAKE && gate->known && ++gate->messages > MESSAGES_MAX)
+        return;
+    }
+    if (sent || type != SSL3_RT_HANDSHAKE)
+        return;
+    if (length > 0)
+        see_session(gate, ssl, *(const uint8_t *)bytes, length);
+    if (gate->known && ++gate->messages > MESSAGES_MAX)
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 

@@ -238,6 +238,31 @@ Test(post_hostile, a_chain_of_two_hundred_certificates_is_refused)
     cr_expect_eq(post_tls((struct tls_options){ .more_certificates = 10 }).outcome.status, 200);
 }
 
+/* How many of five connections, one after the other, went on with the session of one before. */
+static int count_resumed(struct tls_options options)
+{
+    options.close_each = true;
+    begin_tls(options);
+    for (int i = 0; i < 5; i++) {
+        struct posted posted;
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
+        rig_run_ms(&rig, 30); /* the end of the connection arrives */
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+    return atomic_load(&tls_receiver.resumed);
+}
+
+/* libcurl keeps thousands of sessions, of as many receivers. */
+Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
+{
+    cr_expect_geq(count_resumed((struct tls_options){ .ticket_bytes = 2048 }), 3);
+    cr_expect_eq(count_resumed((struct tls_options){ .ticket_bytes = 60000 }), 0);
+    cr_expect_eq(count_resumed((struct tls_options){ .more_certificates = 40 }), 0);
+}
+
 /* ---- the next answer ---- */
 
 enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };

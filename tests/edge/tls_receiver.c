@@ -97,6 +97,24 @@ static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *leng
     return SSL_TLSEXT_ERR_OK;
 }
 
+static int fill_ticket(SSL *ssl, void *size)
+{
+    char *padding = calloc(1, *(size_t *)size);
+    int result = SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), padding, *(size_t *)size);
+    free(padding);
+    return result;
+}
+
+static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t length, SSL_TICKET_STATUS status, void *unused)
+{
+    (void)ssl;
+    (void)session;
+    (void)name;
+    (void)length;
+    (void)unused;
+    return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
 static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
@@ -121,6 +139,8 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     }
     limit_exchange(context, options);
+    if (options->ticket_bytes > 0)
+        SSL_CTX_set_session_ticket_cb(context, fill_ticket, take_ticket, &receiver->options.ticket_bytes);
     if (options->talk != NULL)
         SSL_CTX_set_alpn_select_cb(context, choose_http2, NULL);
     if (options->wants_certificate)

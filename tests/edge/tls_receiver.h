@@ -22,6 +22,7 @@ struct tls_options {
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
     int more_certificates;  /* behind its own, in the chain */
     const char *groups;     /* TLS 1.3 with these alone */
+    size_t ticket_bytes;    /* of each ticket at least */
 };
 
 struct tls_receiver {
