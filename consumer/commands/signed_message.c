@@ -33,6 +33,19 @@ static bool keep(struct signed_message *message, enum signed_field field, struct
     return true;
 }
 
+/* Two that differ would be two bodies (RFC 9112 §6.3). */
+static bool keep_length(struct signed_message *message, struct slice value, const char **problem)
+{
+    uint64_t length;
+    if (!slice_to_u64(value, UINT32_MAX, &length))
+        return refuse(problem, "Content-Length is not a number");
+    if (message->has_length && message->length != length)
+        return refuse(problem, "Content-Length stands there twice and differs");
+    message->has_length = true;
+    message->length = length;
+    return true;
+}
+
 bool signed_message_add(struct signed_message *message, struct slice line, const char **problem)
 {
     static const char *const names[SIGNED_FIELDS] = { "webhook-id", "webhook-timestamp", "webhook-signature" };
@@ -46,11 +59,7 @@ bool signed_message_add(struct signed_message *message, struct slice line, const
             return keep(message, (enum signed_field)field, value, problem);
     if (is_named(name, "transfer-encoding"))
         return refuse(problem, "the body is in Transfer-Encoding: what was signed is what comes out of it");
-    if (is_named(name, "content-length")) {
-        message->has_length = slice_to_u64(value, UINT32_MAX, &message->length);
-        return message->has_length || refuse(problem, "Content-Length is not a number");
-    }
-    return true;
+    return !is_named(name, "content-length") || keep_length(message, value, problem);
 }
 
 /* ---- The whole ---- */
@@ -68,11 +77,13 @@ static bool cut_line(struct slice *rest, struct slice *line)
     return true;
 }
 
-/* "POST /path HTTP/1.1" */
+/* "POST /path HTTP/1.1", and no header whose value reads like that. */
 static bool is_request_line(struct slice line)
 {
     static const char version[] = " HTTP/";
-    return memmem(line.start, line.length, version, sizeof(version) - 1) != NULL;
+    const char *blank = memchr(line.start, ' ', line.length);
+    return blank != NULL && memchr(line.start, ':', (size_t)(blank - line.start)) == NULL &&
+           memmem(blank, (size_t)(line.start + line.length - blank), version, sizeof(version) - 1) != NULL;
 }
 
 bool signed_message_parse(struct signed_message *message, struct slice bytes, const char **problem)
