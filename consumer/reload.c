@@ -20,6 +20,7 @@ enum {
 };
 
 struct stamp { /* of a file: whatever changes when it is written, replaced, or its link pointed elsewhere */
+    mode_t mode;
     dev_t device;
     ino_t inode;
     off_t size;
@@ -28,10 +29,11 @@ struct stamp { /* of a file: whatever changes when it is written, replaced, or i
 
 struct watched {
     struct reload_file file;
-    struct stamp stamp;
-    bool settled;    /* nothing can have changed as long as the stamp is the same */
-    bool judged;     /* `digest` is that of the content that was taken or refused last */
-    uint64_t digest; /* keyed, of a content that may be a secret */
+    struct stamp seen;  /* at the last look */
+    struct stamp stamp; /* when it was read */
+    bool settled;       /* nothing can have changed as long as the stamp is the same */
+    bool judged;        /* `digest` is that of the content that was taken or refused last */
+    uint64_t digest;    /* keyed, of a content that may be a secret */
     bool failed;
     char problem[PROBLEM_BYTES_MAX + 1]; /* that was logged; "" none */
 };
@@ -80,7 +82,7 @@ static bool read_stamp(const char *path, struct stamp *stamp)
     struct stat status;
     if (stat(path, &status) != 0)
         return false;
-    *stamp = (struct stamp){ status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim };
+    *stamp = (struct stamp){ status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim };
     return true;
 }
 
@@ -91,7 +93,7 @@ static bool is_same_time(struct timespec a, struct timespec b)
 
 static bool is_same(const struct stamp *a, const struct stamp *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size && is_same_time(a->modified, b->modified) &&
+    return a->mode == b->mode && a->device == b->device && a->inode == b->inode && a->size == b->size && is_same_time(a->modified, b->modified) &&
            is_same_time(a->changed, b->changed);
 }
 
@@ -132,18 +134,32 @@ static void read_file(struct reload *reload, struct watched *watched, const stru
     content_destroy(content);
 }
 
+static void note_unreadable(struct watched *watched, struct text *problem, const char *why)
+{
+    watched->settled = watched->judged = false;
+    text_printf(problem, "cannot be read: %s", why);
+    note_failed(watched, problem);
+}
+
+/* Half a list of keys may be a list of keys, and half a key a key. Whoever writes a file in pieces does not take a whole turn for one. */
+static bool is_at_rest(struct watched *watched, const struct stamp *stamp)
+{
+    bool at_rest = is_same(stamp, &watched->seen);
+    watched->seen = *stamp;
+    return at_rest;
+}
+
 static void look_at(struct reload *reload, struct watched *watched)
 {
     struct text problem;
     struct stamp stamp;
     text_init(&problem, PROBLEM_BYTES_MAX);
-    if (!read_stamp(watched->file.path, &stamp)) {
-        watched->settled = watched->judged = false;
-        text_printf(&problem, "cannot be read: %s", strerror(errno));
-        note_failed(watched, &problem);
-    } else if (!watched->settled || !is_same(&stamp, &watched->stamp)) {
+    if (!read_stamp(watched->file.path, &stamp))
+        note_unreadable(watched, &problem, strerror(errno));
+    else if (!S_ISREG(stamp.mode))
+        note_unreadable(watched, &problem, "no regular file"); /* opening a FIFO would wait for its writer */
+    else if (is_at_rest(watched, &stamp) && (!watched->settled || !is_same(&stamp, &watched->stamp)))
         read_file(reload, watched, &stamp, &problem);
-    }
     text_finish(&problem);
 }
 
@@ -173,14 +189,15 @@ struct reload *reload_create(struct uv_loop_s *loop)
 
 void reload_add(struct reload *reload, const struct reload_file *file)
 {
-    struct stat status;
+    struct stamp stamp = { 0 };
     assert(reload->count < RELOAD_FILES_MAX);
-    if (stat(file->path, &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (read_stamp(file->path, &stamp) && !S_ISREG(stamp.mode)) {
         log_info("not read again when it changes: no regular file", LOG_STRING("setting", file->setting), LOG_STRING("file", file->path));
         return;
     }
     struct watched *watched = &reload->files[reload->count++];
     watched->file = *file;
+    watched->seen = stamp; /* at once, this time */
     look_at(reload, watched);
     show(reload);
     if (!uv_is_active((uv_handle_t *)&reload->timer))

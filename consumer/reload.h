@@ -2,7 +2,8 @@
  *
  * Each file is looked at once a second by its path, so that a symbolic link that is pointed elsewhere (as Kubernetes exchanges the files of a Secret)
  * counts as a change like a rewritten file does. Its owner takes the new content, or says what is wrong with it: then everything stays as it was, the
- * log says so once for each content, and `successful` is 0 until the file is in order again. A file that is being written is left for the next look.
+ * log says so once for each content, and `successful` is 0 until the file is in order again. A content is taken when two looks in a row found the
+ * file alike, so that none is taken that is being written.
  *
  * One loop, one thread, which may be held up by a file system that hangs: not that of a worker. */
 #ifndef JOBHOOK_CONSUMER_RELOAD_H

@@ -87,13 +87,20 @@ static int64_t successful(void)
     return gauge_read(&reload_stats(reload)->successful);
 }
 
-/* What the owner has after one look, and how often it was asked until now. */
-static void expect_after_look(const char *taken, int asked, bool fine)
+/* What the owner has now, and how often it was asked. */
+static void expect(const char *taken, int asked, bool fine)
 {
-    reload_look(reload);
     cr_expect_str_eq(owner.taken, taken);
     cr_expect_eq(owner.asked, asked, "asked %d times instead of %d", owner.asked, asked);
     cr_expect_eq(successful(), fine);
+}
+
+/* The same after two looks, the second of which finds the file at rest. */
+static void expect_after_looks(const char *taken, int asked, bool fine)
+{
+    reload_look(reload);
+    reload_look(reload);
+    expect(taken, asked, fine);
 }
 
 Test(reload, tells_the_first_content_and_every_other_one)
@@ -101,14 +108,14 @@ Test(reload, tells_the_first_content_and_every_other_one)
     write_file("file", "one\n");
     watch("file");
     cr_expect_eq(owner.asked, 1, "at once");
-    expect_after_look("one", 1, true);
-    expect_after_look("one", 1, true);
+    expect_after_looks("one", 1, true);
+    expect_after_looks("one", 1, true);
     write_file("file", "two");
-    expect_after_look("two", 2, true);
+    expect_after_looks("two", 2, true);
     write_file("file", "owt"); /* as long as before, and perhaps within the same tick of the file system's clock */
-    expect_after_look("owt", 3, true);
+    expect_after_looks("owt", 3, true);
     write_file("file", "owt\n");
-    expect_after_look("owt", 3, true);
+    expect_after_looks("owt", 3, true);
 }
 
 Test(reload, sees_a_link_that_is_pointed_elsewhere)
@@ -121,55 +128,82 @@ Test(reload, sees_a_link_that_is_pointed_elsewhere)
     cr_assert_eq(symlink("..1", in_folder("..data")), 0);
     cr_assert_eq(symlink("..data/file", in_folder("file")), 0);
     watch("file");
-    expect_after_look("one", 1, true);
+    expect_after_looks("one", 1, true);
     cr_assert_eq(symlink("..2", in_folder("..data_tmp")), 0);
     cr_assert_eq(rename(in_folder("..data_tmp"), in_folder("..data")), 0);
-    expect_after_look("two", 2, true);
-    expect_after_look("two", 2, true);
+    expect_after_looks("two", 2, true);
+    expect_after_looks("two", 2, true);
 }
 
 Test(reload, sees_a_file_that_is_replaced)
 {
     write_file("file", "one");
     watch("file");
-    expect_after_look("one", 1, true);
+    expect_after_looks("one", 1, true);
     write_file("new", "two");
     cr_assert_eq(rename(in_folder("new"), in_folder("file")), 0);
-    expect_after_look("two", 2, true);
+    expect_after_looks("two", 2, true);
 }
 
 Test(reload, keeps_what_was_there_while_a_new_content_is_refused)
 {
     write_file("file", "good");
     watch("file");
-    expect_after_look("good", 1, true);
+    expect_after_looks("good", 1, true);
     owner.refuses = true;
     write_file("file", "bad");
-    expect_after_look("good", 2, false);
-    expect_after_look("good", 2, false);
+    expect_after_looks("good", 2, false);
+    expect_after_looks("good", 2, false);
     write_file("file", "worse");
-    expect_after_look("good", 3, false);
+    expect_after_looks("good", 3, false);
     owner.refuses = false;
     write_file("file", "good");
-    expect_after_look("good", 4, true);
+    expect_after_looks("good", 4, true);
 }
 
 Test(reload, keeps_what_was_there_while_a_file_cannot_be_read)
 {
     write_file("file", "one");
     watch("file");
-    expect_after_look("one", 1, true);
+    expect_after_looks("one", 1, true);
     cr_assert_eq(unlink(in_folder("file")), 0);
-    expect_after_look("one", 1, false);
-    expect_after_look("one", 1, false);
+    expect_after_looks("one", 1, false);
+    expect_after_looks("one", 1, false);
     write_file("file", "one");
-    expect_after_look("one", 2, true);
+    expect_after_looks("one", 2, true);
     FILE *file = fopen(in_folder("file"), "w");
     fwrite("a\0b", 1, 3, file);
     fclose(file);
-    expect_after_look("one", 2, false);
+    expect_after_looks("one", 2, false);
     write_file("file", "two");
-    expect_after_look("two", 3, true);
+    expect_after_looks("two", 3, true);
+}
+
+Test(reload, waits_until_a_file_is_written)
+{
+    write_file("file", "one\ntwo");
+    watch("file");
+    for (const char *content = "three\nfour", *end = content; *end != '\0';) {
+        char half[16];
+        snprintf(half, sizeof(half), "%.*s", (int)(++end - content), content);
+        write_file("file", half);
+        reload_look(reload);
+        expect("one\ntwo", 1, true);
+    }
+    reload_look(reload);
+    expect("three\nfour", 2, true);
+}
+
+Test(reload, does_not_wait_for_the_writer_of_a_pipe)
+{
+    write_file("file", "one");
+    watch("file");
+    cr_assert_eq(unlink(in_folder("file")), 0);
+    cr_assert_eq(mkfifo(in_folder("file"), 0600), 0);
+    expect_after_looks("one", 1, false);
+    cr_assert_eq(unlink(in_folder("file")), 0);
+    write_file("file", "one");
+    expect_after_looks("one", 2, true);
 }
 
 Test(reload, is_successful_when_all_files_are)
@@ -183,12 +217,12 @@ Test(reload, is_successful_when_all_files_are)
     const struct reload_file file = { .setting = "JOBHOOK_OTHER", .path = other_path, .take = take, .context = &other };
     other.refuses = true;
     reload_add(reload, &file);
-    expect_after_look("one", 1, false);
+    expect_after_looks("one", 1, false);
     write_file("file", "two");
-    expect_after_look("two", 2, false);
+    expect_after_looks("two", 2, false);
     other.refuses = false;
     write_file("other", "two");
-    expect_after_look("two", 2, true);
+    expect_after_looks("two", 2, true);
     cr_expect_str_eq(other.taken, "two");
 }
 
@@ -196,7 +230,7 @@ Test(reload, leaves_alone_what_is_no_regular_file)
 {
     cr_assert_eq(mkfifo(in_folder("file"), 0600), 0);
     watch("file");
-    expect_after_look("", 0, true);
+    expect_after_looks("", 0, true);
 }
 
 Test(reload, looks_by_itself)
@@ -216,10 +250,10 @@ Test(reload, reads_an_old_file_once)
     write_file("file", "one");
     utimensat(AT_FDCWD, in_folder("file"), long_ago, 0);
     watch("file");
-    expect_after_look("one", 1, true);
+    expect_after_looks("one", 1, true);
     write_file("file", "two");
     utimensat(AT_FDCWD, in_folder("file"), long_ago, 0); /* what was modified cannot hide that something changed */
-    expect_after_look("two", 2, true);
+    expect_after_looks("two", 2, true);
 }
 
 /* ---- contents ---- */
