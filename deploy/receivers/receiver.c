@@ -24,7 +24,7 @@
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
-enum { BODY_BYTES_MAX = 16 << 20, SILENCE_S = 10, CONNECTIONS_MAX = 1000, ID_MAX = 64 };
+enum { BODY_BYTES_MAX = 16 << 20, SILENCE_S = 10, REQUEST_S = 10, CONNECTIONS_MAX = 1000, ID_MAX = 64 };
 
 struct job {
     struct job *next;
@@ -34,6 +34,7 @@ struct job {
 struct upload { /* one request */
     char *body;
     size_t length, capacity;
+    time_t began;
     bool too_large;
 };
 
@@ -80,8 +81,6 @@ static const char *member(yajl_val event, const char *name)
 
 /* ---- once per webhook-id, and kept before the answer ---- */
 
-enum kept { KEPT, KEPT_BEFORE, KEPT_NOT };
-
 static bool write_whole(int file, const char *bytes, size_t length)
 {
     while (length > 0) {
@@ -103,27 +102,6 @@ static bool sync_folder(const char *path)
     return synced;
 }
 
-static enum kept keep(const char *id, const struct upload *upload)
-{
-    char fresh[PATH_MAX], inbox[PATH_MAX], place[PATH_MAX + ID_MAX + 2];
-    snprintf(fresh, sizeof(fresh), "%s/.%s.XXXXXX", folder, id);
-    snprintf(inbox, sizeof(inbox), "%s/inbox", folder);
-    snprintf(place, sizeof(place), "%s/%s", inbox, id);
-    int file = mkstemp(fresh);
-    if (file < 0)
-        return KEPT_NOT;
-    enum kept kept = KEPT_NOT;
-    if (write_whole(file, upload->body, upload->length)) {
-        if (link(fresh, place) == 0) /* the whole file or none, and for one of two at the same time only */
-            kept = sync_folder(inbox) ? KEPT : KEPT_NOT;
-        else if (errno == EEXIST)
-            kept = KEPT_BEFORE;
-    }
-    close(file);
-    unlink(fresh);
-    return kept;
-}
-
 static void enqueue(const char *id)
 {
     struct job *job = calloc(1, sizeof(*job));
@@ -135,6 +113,26 @@ static void enqueue(const char *id)
     last_job = &job->next;
     pthread_cond_signal(&more);
     pthread_mutex_unlock(&lock);
+}
+
+/* To be worked on, unless it is there already because it was sent before. True: either is safe on the disk. */
+static bool keep(const char *id, const struct upload *upload)
+{
+    char fresh[PATH_MAX], inbox[PATH_MAX], place[PATH_MAX + ID_MAX + 2];
+    snprintf(fresh, sizeof(fresh), "%s/.%s.XXXXXX", folder, id);
+    snprintf(inbox, sizeof(inbox), "%s/inbox", folder);
+    snprintf(place, sizeof(place), "%s/%s", inbox, id);
+    int file = mkstemp(fresh);
+    if (file < 0)
+        return false;
+    bool kept = write_whole(file, upload->body, upload->length);
+    if (kept && link(fresh, place) == 0) /* the whole file or none, and for one of two at the same time only */
+        enqueue(id);                     /* at once: if what follows fails, it comes again and is found there */
+    else
+        kept = kept && errno == EEXIST;
+    close(file);
+    unlink(fresh);
+    return kept && sync_folder(inbox);
 }
 
 static struct job *take_job(void)
@@ -249,10 +247,7 @@ static unsigned judge_event(const char *id, const struct upload *upload)
     yajl_tree_free(event);
     if (status != MHD_HTTP_NO_CONTENT)
         return status;
-    enum kept kept = keep(id, upload);
-    if (kept == KEPT)
-        enqueue(id);
-    return kept == KEPT_NOT ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_NO_CONTENT; /* 503: jobhook comes again */
+    return keep(id, upload) ? MHD_HTTP_NO_CONTENT : MHD_HTTP_SERVICE_UNAVAILABLE; /* 503: jobhook comes again */
 }
 
 static unsigned judge(struct MHD_Connection *connection, const struct upload *upload)
@@ -293,6 +288,14 @@ static void add(struct upload *upload, const char *bytes, size_t count)
     upload->body[upload->length] = '\0';
 }
 
+static struct upload *begin_upload(void)
+{
+    struct upload *upload = calloc(1, sizeof(*upload));
+    if (upload != NULL)
+        upload->began = time(NULL);
+    return upload;
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                   const char *bytes, size_t *count, void **memory)
 {
@@ -300,10 +303,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     (void)context;
     (void)url;
     (void)version;
-    if (upload == NULL)
-        return (*memory = calloc(1, sizeof(*upload))) != NULL ? MHD_YES : MHD_NO;
-    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
+    if (upload == NULL && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
         return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED);
+    if (upload == NULL)
+        return (*memory = begin_upload()) != NULL ? MHD_YES : MHD_NO;
+    if (time(NULL) - upload->began > REQUEST_S)
+        return MHD_NO; /* closes: the body drips */
     if (*count > 0) {
         add(upload, bytes, *count);
         *count = 0;

@@ -125,34 +125,33 @@ func isAuthentic(id, timestamp, signatures string, body []byte) bool {
 
 // ---- once per webhook-id, and kept before the answer ----
 
-// keep says false when it is there already: this was sent before.
-func keep(id string, body []byte) (bool, error) {
+// keep has it worked on, unless it is there already because it was sent before. Without an error, either is safe on the disk.
+func keep(id string, body []byte) error {
 	file, err := os.CreateTemp(folder, "."+id+".")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
 	if _, err = file.Write(body); err != nil {
-		return false, err
+		return err
 	}
 	if err = file.Sync(); err != nil {
-		return false, err
+		return err
 	}
 	inbox := filepath.Join(folder, "inbox")
 	err = os.Link(file.Name(), filepath.Join(inbox, id)) // the whole file or none, and for one of two at the same time only
-	if errors.Is(err, os.ErrExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
+	if err == nil {
+		jobs <- id // at once: if what follows fails, it comes again and is found there
+	} else if !errors.Is(err, os.ErrExist) {
+		return err
 	}
 	directory, err := os.Open(inbox)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer directory.Close()
-	return true, directory.Sync()
+	return directory.Sync()
 }
 
 func workOff() {
@@ -213,13 +212,9 @@ func judge(header http.Header, body []byte) int {
 	if !wasAskedFor(e.TaskID) {
 		return http.StatusNotFound
 	}
-	fresh, err := keep(values[0], body)
-	if err != nil {
+	if err := keep(values[0], body); err != nil {
 		log.Print(err)
 		return http.StatusServiceUnavailable // jobhook comes again
-	}
-	if fresh {
-		jobs <- values[0]
 	}
 	return http.StatusNoContent
 }

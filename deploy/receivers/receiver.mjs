@@ -23,7 +23,7 @@ if (!folder) {
 
 /** The id that the API gave you when you asked for the job. */
 function wasAskedFor(taskId) {
-  return fs.readFileSync(path.join(folder, "asked.txt"), "utf8").split("\n").includes(taskId);
+  return taskId !== "" && fs.readFileSync(path.join(folder, "asked.txt"), "utf8").split("\n").includes(taskId);
 }
 
 /** Runs after the answer, in the order of arrival; once more if the process dies in the middle of it. */
@@ -73,28 +73,30 @@ function isAuthentic(id, timestamp, signatures, body) {
 
 let freshCount = 0;
 
-/** False when it is there already: this was sent before. */
+/** To be worked on, unless it is there already because it was sent before. When it returns, either is safe on the disk. */
 function keep(id, body) {
   const inbox = path.join(folder, "inbox");
   const fresh = path.join(folder, `.${id}.${process.pid}.${freshCount++}`);
-  fs.writeFileSync(fresh, body);
-  sync(fresh);
   try {
+    fs.writeFileSync(fresh, body);
+    sync(fresh);
     fs.linkSync(fresh, path.join(inbox, id)); // the whole file or none, and for one of two at the same time only
+    jobs.push(id); // at once: if what follows fails, it comes again and is found there
   } catch (problem) {
     if (problem.code !== "EEXIST") throw problem;
-    return false;
   } finally {
-    fs.unlinkSync(fresh);
+    fs.rmSync(fresh, { force: true });
   }
   sync(inbox);
-  return true;
 }
 
 function sync(name) {
   const file = fs.openSync(name, "r");
-  fs.fsyncSync(file);
-  fs.closeSync(file);
+  try {
+    fs.fsyncSync(file);
+  } finally {
+    fs.closeSync(file);
+  }
 }
 
 const jobs = [];
@@ -132,7 +134,7 @@ function judge(request, body) {
     return 400;
   }
   if (typeof taskId !== "string" || !wasAskedFor(taskId)) return 404;
-  if (keep(id, body)) jobs.push(id);
+  keep(id, body);
   return 204;
 }
 

@@ -12,14 +12,16 @@ import json
 import os
 import queue
 import re
+import socket
 import sys
 import threading
 import time
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOLERANCE_S = 300
 BODY_BYTES_MAX = 16 << 20
-SILENCE_S = 10  # of a client in the middle of a request
+REQUEST_S = 10  # for a request to come and be answered, the wait for it included
 
 SECRETS = []
 FOLDER = ""
@@ -32,7 +34,7 @@ JOBS = queue.Queue()
 def was_asked_for(task_id):
     """The id that the API gave you when you asked for the job."""
     with open(os.path.join(FOLDER, "asked.txt"), encoding="utf-8") as file:
-        return task_id in file.read().split("\n")
+        return task_id != "" and task_id in file.read().split("\n")
 
 
 def work(event):
@@ -72,31 +74,38 @@ def is_authentic(webhook_id, timestamp, signatures, body):
 
 
 def keep(webhook_id, body):
-    """False when it is there already: this was sent before."""
+    """To be worked on, unless it is there already because it was sent before. When it returns, either is safe on the disk."""
     place = os.path.join(FOLDER, "inbox", webhook_id)
     fresh = os.path.join(FOLDER, f".{webhook_id}.{threading.get_ident()}")
-    with open(fresh, "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with open(fresh, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(fresh, place)  # the whole file or none, and for one of two at the same time only
+        JOBS.put(webhook_id)  # at once: if what follows fails, it comes again and is found there
     except FileExistsError:
-        return False
+        pass
     finally:
-        os.unlink(fresh)
+        if os.path.exists(fresh):
+            os.unlink(fresh)
     inbox = os.open(os.path.dirname(place), os.O_RDONLY)
-    os.fsync(inbox)
-    os.close(inbox)
-    return True
+    try:
+        os.fsync(inbox)
+    finally:
+        os.close(inbox)
 
 
 def work_off():
-    while True:
-        webhook_id = JOBS.get()
-        with open(os.path.join(FOLDER, "inbox", webhook_id), "rb") as file:
-            work(json.load(file))
-        open(os.path.join(FOLDER, "done", webhook_id), "wb").close()
+    try:
+        while True:
+            webhook_id = JOBS.get()
+            with open(os.path.join(FOLDER, "inbox", webhook_id), "rb") as file:
+                work(json.load(file))
+            open(os.path.join(FOLDER, "done", webhook_id), "wb").close()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # rather than go on and accept what nobody works on; the next start takes it up again
 
 
 def begin():
@@ -110,13 +119,25 @@ def begin():
 # ---- HTTP ----
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # 5 otherwise: jobhook opens up to 64 connections at once, and who is turned away comes again after a second
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = SILENCE_S
+
+    def handle_one_request(self):
+        alarm = threading.Timer(REQUEST_S, self.connection.shutdown, [socket.SHUT_RDWR])
+        alarm.start()
+        try:
+            super().handle_one_request()
+        finally:
+            alarm.cancel()
 
     def do_POST(self):
-        length = self.headers.get("content-length", "")
-        if not re.fullmatch(r"[0-9]{1,10}", length):
+        lengths = self.headers.get_all("content-length", [])
+        length = lengths[0] if len(lengths) == 1 and "transfer-encoding" not in self.headers else ""
+        if not re.fullmatch(r"[0-9]{1,10}", length):  # whoever stands in front may see another end of the body where there are two
             self.close_connection = True
             return self.answer(411)
         if int(length) > BODY_BYTES_MAX:
@@ -134,12 +155,15 @@ class Handler(BaseHTTPRequestHandler):
             return 401
         try:
             task_id = json.loads(body)["task_id"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return 400
         if not was_asked_for(task_id):
             return 404
-        if keep(webhook_id, body):
-            JOBS.put(webhook_id)
+        try:
+            keep(webhook_id, body)
+        except OSError as problem:
+            print(problem, file=sys.stderr, flush=True)
+            return 503  # jobhook comes again
         return 204
 
     def answer(self, status):
@@ -160,7 +184,7 @@ def main():
     FOLDER = sys.argv[2]
     host, _, port = sys.argv[1].rpartition(":")
     begin()
-    server = ThreadingHTTPServer((host, int(port)), Handler)
+    server = Server((host, int(port)), Handler)
     print("listening on %s:%d" % server.server_address, flush=True)
     server.serve_forever()
 

@@ -1,7 +1,11 @@
 """The receivers that deploy/receivers offers for copying: what they accept, what they refuse, and that they work on each event once."""
 import http.client
 import json
+import os
+import re
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -164,7 +168,7 @@ def test_remembers_what_it_accepted_when_it_is_killed(make_example, language):
 def test_puts_up_with_nonsense(make_example, language):
     example = make_example(language)
     example.ask("t1", "../../../escape")
-    for content in ("", "[]", "null", '"t1"', "{}", '{"task_id":1}', '{"task_id":null}', '{"task_id":["t1"]}', "{", "\x00"):
+    for content in ("", "[]", "null", '"t1"', "{}", '{"task_id":""}', '{"task_id":1}', '{"task_id":null}', '{"task_id":["t1"]}', "{", "\x00"):
         assert post(example, sign("t1", content), content) in (400, 404), content
     content = body("t1")
     headers = sign("t1", content)
@@ -175,6 +179,7 @@ def test_puts_up_with_nonsense(make_example, language):
     for odd in ("", "-1", "1e9", "0x10", "9" * 400, "٣"):
         assert post(example, {**headers, "webhook-timestamp": odd.encode("utf-8")}, content) in (400, 401), odd
     assert post(example, headers, None, method="GET") in (405, 501)
+    assert post(example, headers, content, method="PUT") in (405, 501)
     assert post(example, headers, b"x" * (17 << 20)) in (413, 0)  # it may close before all of it is sent
     assert post(example, headers, content) == 204
     wait_done(example, ["t1"])
@@ -204,6 +209,93 @@ def test_answers_others_while_one_is_silent(make_example, language):
     assert time.monotonic() - began < 5
     for connection in silent:
         connection.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_works_on_what_it_has_but_could_not_confirm(folder, language):
+    """The disk fails between the event's file and the answer: it comes again, and must not be taken for one that was worked on."""
+    example = Example(folder, language, SECRET)
+    if os.geteuid() == 0:  # who may read any folder cannot be refused one
+        example.command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *example.command]
+    example.start()
+    try:
+        example.ask("t1")
+        content = body("t1")
+        example.state_file("inbox").chmod(0o300)
+        assert post(example, sign("t1", content), content) == 503
+        assert example.state_file("inbox", "t1").read_bytes() == content.encode()
+        assert post(example, sign("t1", content), content) == 503
+        example.state_file("inbox").chmod(0o700)
+        assert post(example, sign("t1", content), content) == 204
+        wait_done(example, ["t1"])
+    finally:
+        example.kill()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_goes_on_or_ends_when_work_cannot_be_done(make_example, language):
+    """Never that it accepts events and nobody works on them."""
+    example = make_example(language)
+    example.ask("t1", "t2")
+    for content in ('{"task_id":"t1"}', body("t2")):
+        assert post(example, sign(json.loads(content)["task_id"], content), content) in (204, 0)
+    wait_for(lambda: not example.alive or "t2" in example.done(), 20, "work on the next event, or the end")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lets_as_many_connections_wait_as_jobhook_opens_at_once(make_example, language):
+    example = make_example(language)
+    example.pause()
+    waiting = [socket.create_connection(("127.0.0.1", example.port), timeout=20) for _ in range(64)]
+    example.resume()
+    for connection in waiting:
+        connection.close()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 0\r\nContent-Length: {size}", "Transfer-Encoding: chunked\r\nContent-Length: 5"])
+def test_the_receiver_in_python_finds_no_second_request_in_a_body(make_example, framing):
+    """The other three leave it to their libraries where a body ends."""
+    example = make_example("python")
+    example.ask("t1")
+    content = body("t1")
+    hidden = b"POST /in HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sign("t1", content).items()).encode()
+    hidden += f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n{content}".encode()
+    with socket.create_connection(("127.0.0.1", example.port), timeout=20) as connection:
+        head = "POST /in HTTP/1.1\r\nHost: x\r\n" + framing.format(size=len(hidden)) + "\r\n\r\n"
+        connection.sendall(head.encode() + (b"0\r\n\r\n" if "chunked" in framing else b"") + hidden)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 411 and answer.read() == b"" and connection.recv(1) == b""
+
+
+def drip(port, closed):
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(b"POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        connection.settimeout(0.2)
+        for _ in range(300):
+            try:
+                connection.sendall(b"x")
+                if re.match(rb"HTTP/1.1 4|$", connection.recv(100)):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        else:
+            return
+    closed.append(port)
+
+
+def test_waits_for_no_body_that_drips(make_example):
+    """All four at the same time: each waits for ten seconds."""
+    closed = []
+    ports = [make_example(language).port for language in LANGUAGES]
+    threads = [threading.Thread(target=drip, args=(port, closed)) for port in ports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(closed) == sorted(ports)
 
 
 def test_the_journal_of_accepted_events_holds_their_bytes(make_example):
