@@ -1,5 +1,9 @@
 """jobhook sign, verify and secret as an operator meets them. They need no Kafka and no Redis."""
+import base64
+import hmac
+import ipaddress
 import os
+import random
 import subprocess
 import time
 
@@ -73,6 +77,55 @@ def test_each_receivers_secret_needs_the_receiver():
     for url in ("ftp://hooks.example.com", "hooks.example.com", "https://user@hooks.example.com", "http://localhost/"):
         status, output, errors = run("secret", url, **settings)
         assert (status, output) == (1, "") and url in errors
+
+
+# ---- against an independent implementation: cases with a seed, 12 or as many as JOBHOOK_TEST_SIGNATURES says ----
+
+
+def random_receiver(r):
+    """(URL, origin, path), the latter two as JOBHOOK_SIGNING_SCOPE has them."""
+    scheme, port = r.choice(["http", "https"]), r.choice([None, 80, 443, 8080])
+    v6 = ipaddress.IPv6Address(r.getrandbits(112) | 0x2600 << 112)
+    host, written = r.choice([("hooks.example.com", "Hooks.EXAMPLE.com"), ("xn--bcher-kva.example", "XN--bcher-kva.example"), ("192.0.2.7", "192.0.2.7"),
+                              (f"[{v6}]", f"[{v6.exploded.upper()}]")])  # fmt: skip
+    path, query = r.choice(["", "/", "/in/42", "//a/../%2e/B;c@d:e"]), r.choice(["", "?", "?x=/1", "#f", "?a#b"])
+    default = port in (None, 443 if scheme == "https" else 80)
+    return (f"{r.choice([scheme, scheme.upper()])}://{written}{'' if port is None else f':{port}'}{path}{query}",
+            f"{scheme}://{host}{'' if default else f':{port}'}", path or "/")  # fmt: skip
+
+
+def derive(master, scope):
+    """HKDF-SHA256, RFC 5869, of 32 bytes."""
+    extracted = hmac.digest(bytes(32), master, "sha256")
+    return hmac.digest(extracted, b"jobhook webhook secret v1\n" + scope.encode() + b"\1", "sha256")
+
+
+def in_base64(content):
+    return base64.b64encode(content).decode()
+
+
+def test_signatures_are_those_that_pythons_hmac_makes():
+    seed = int(os.environ.get("JOBHOOK_SEED", "20"))
+    r = random.Random(seed)
+    for case in range(int(os.environ.get("JOBHOOK_TEST_SIGNATURES", "12"))):
+        keys = [r.randbytes(r.randint(24, 64)) for _ in range(r.choice([1, 2, 8]))]
+        body = r.randbytes(r.choice([0, 1, 300, 70000])) if r.random() < 0.7 else bytes(r.randrange(300))
+        (url, origin, path), scope = random_receiver(r), r.choice(["shared", "origin", "url"])
+        settings = {"JOBHOOK_SIGNING_KEYS": " ".join("whsec_" + in_base64(key) for key in keys), "JOBHOOK_SIGNING_SCOPE": scope}
+        secrets = keys if scope == "shared" else [derive(key, origin + (path if scope == "url" else "")) for key in keys]
+        told = f"seed {seed}, case {case}: {scope} {url}"
+        assert run("secret", url, **settings)[:2] == (0, "".join(f"whsec_{in_base64(secret)}\n" for secret in secrets)), told
+        webhook_id, at = "".join(r.choices("Aa0_-", k=r.randint(1, 64))), str(r.getrandbits(31))
+        content = f"{webhook_id}.{at}.".encode() + body
+        expected = " ".join("v1," + in_base64(hmac.digest(secret, content, "sha256")) for secret in secrets)
+        headers = f"webhook-id: {webhook_id}\nwebhook-timestamp: {at}\nwebhook-signature: {expected}\n"
+        assert run("sign", "--id=" + webhook_id, "--timestamp", at, "--url", url, content=body, **settings) == (0, headers, ""), told
+        request = (headers + "\n").encode() + body
+        verify = ["verify", "--tolerance", "any", "--url", url]
+        assert run(*verify, content=request, **settings)[0] == 0, told
+        changed = bytearray(request)
+        changed[r.choice([r.randrange(12, 12 + len(webhook_id)), headers.index("timestamp:") + 11, -1])] ^= 1  # id, time, body (or the line before it)
+        assert run(*verify, content=bytes(changed), **settings)[0] == 1, told
 
 
 def test_secret_shows_what_a_receiver_needs_and_no_more():
