@@ -26,8 +26,9 @@ struct material { /* what the files held */
 };
 
 struct post_tls {
-    char *paths[FILES];      /* NULL: none */
-    struct stat seen[FILES]; /* the files as they were read */
+    char *paths[FILES];        /* NULL: none */
+    struct stat looked[FILES]; /* the files at the last look */
+    struct stat seen[FILES];   /* as they were read */
     struct material material;
     bool current;
 };
@@ -183,14 +184,21 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+static bool are_same_files(const struct stat a[FILES], const struct stat b[FILES])
+{
+    bool same = true;
+    for (int i = 0; i < FILES; i++)
+        same = same && is_same_file(&a[i], &b[i]);
+    return same;
+}
+
 bool post_tls_refresh(struct post_tls *tls)
 {
     struct stat now[FILES];
-    bool same = true;
     look(tls, now);
-    for (int i = 0; i < FILES; i++)
-        same = same && is_same_file(&now[i], &tls->seen[i]);
-    if (same || !load(tls, "a file that changed is not taken, what was read before stays in use"))
+    bool at_rest = are_same_files(now, tls->looked);
+    memcpy(tls->looked, now, sizeof(now));
+    if (!at_rest || are_same_files(now, tls->seen) || !load(tls, "a file that changed is not taken, what was read before stays in use"))
         return false;
     log_info("certificates read again", LOG_STRING("ca_file", tls->paths[CA]),
              LOG_STRING("client_cert", tls->paths[CERTIFICATE] != NULL ? tls->paths[CERTIFICATE] : ""));

@@ -22,9 +22,9 @@ struct post_tls_files {
 /* NULL, after a log line, when a file that is named cannot be used; a system without certificates gives an empty store and a warning. */
 struct post_tls *post_tls_create(const struct post_tls_files *files);
 void post_tls_destroy(struct post_tls *tls);
-/* Reads all of them again if one changed; when something cannot be used, or certificate and key do not belong together, all that was there stays,
- * and post_tls_is_current is false until the next good change. True when there is something new: connections and TLS sessions from before rest on
- * what no longer counts. */
+/* Reads all of them again if one changed since they were read, but none since the last call: half a file of CAs is a file of CAs, too. When something
+ * cannot be used, or certificate and key do not belong together, all that was there stays, and post_tls_is_current is false until the next good change.
+ * True when there is something new: connections and TLS sessions from before rest on what no longer counts. */
 MUST_USE bool post_tls_refresh(struct post_tls *tls);
 bool post_tls_is_current(const struct post_tls *tls);
 /* Gives an OpenSSL SSL_CTX what there is. False when OpenSSL does not take our certificate. */

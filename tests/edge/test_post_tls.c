@@ -260,6 +260,28 @@ Test(post_tls, the_ca_file_is_read_again_when_it_changes)
     tls_receiver_stop(&other);
 }
 
+Test(post_tls, a_ca_file_that_is_being_written_is_not_taken)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true }, (struct lanes_options){ .idle_ms = 4000 });
+    FILE *file = fopen(receiver.ca_file, "r");
+    char pem[4096];
+    size_t length = fread(pem, 1, sizeof(pem) - 1, file);
+    pem[length] = '\0';
+    fclose(file);
+    file = fopen(receiver.ca_file, "w"); /* the half that is without the receiver's */
+    for (int i = 0; i < 1000; i++) {
+        fprintf(file, "# %d\n", i);
+        fflush(file);
+        rig_run_ms(&rig, 1);
+        cr_assert(is_current(), "a file without a certificate was read");
+    }
+    fputs(pem, file);
+    fclose(file);
+    rig_run_ms(&rig, 1200);
+    cr_expect(is_current() && post().outcome.status == 200);
+    end();
+}
+
 /* Neither a connection that is kept nor a TLS session outlives the trust that it was made in. */
 static void expect_distrust(bool close_each)
 {
