@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle_one_request(self):
-        alarm = threading.Timer(REQUEST_S, self.connection.shutdown, [socket.SHUT_RDWR])
+        alarm = threading.Timer(REQUEST_S, self.connection.shutdown, [socket.SHUT_RD])
         alarm.start()
         try:
             super().handle_one_request()
