@@ -34,7 +34,7 @@ struct wire {
     unsigned polled;  /* what the loop tells us of */
     bool ours;        /* wires_open made it */
     bool seen;        /* the owner has watched it: it counts as open */
-    bool proven;      /* it was connected when it was left alone: libcurl will say when it closes it */
+    bool proven;      /* it was connected: libcurl will say when it closes it */
     bool chatty;      /* between two requests the peer may speak */
 };
 
@@ -224,6 +224,13 @@ static bool has_hung_up(const struct wire *wire)
     return poll(&end, 1, 0) != 0;
 }
 
+/* Whether the peer has said or ended anything. A reset shows as an error, once: libcurl 7.88 would see nothing wrong any more. */
+static bool has_stirred(const struct wire *wire)
+{
+    char byte;
+    return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 /* Something happened between two requests. */
 static void on_ready_idle(struct wire *wire, int status, int events)
 {
@@ -315,7 +322,6 @@ static bool is_connected(int fd)
 /* Nobody watches it, and it stays as it is with the kernel until something happens; or it is forgotten. */
 static void wire_let_go(struct wire *wire)
 {
-    wire->proven = wire->proven || is_connected(wire->fd);
     if (wire->ours && wire->proven)
         wire_idle(wire);
     else
@@ -332,6 +338,8 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     wires->open += wire->ours && !wire->seen;
     wire->seen = true;
     leave(&wires->resting, &wire->rest);
+    if (events != WIRE_WRITE) /* before the answer is there: a connection that was reset right behind it is not connected any more */
+        wire->proven = wire->proven || is_connected(fd);
     if (events == 0) {
         wire_let_go(wire);
     } else {
@@ -356,8 +364,7 @@ void wires_check_fresh(struct wires *wires)
     struct link *link;
     while ((link = list_take(&wires->fresh)) != NULL) {
         struct wire *wire = container_of(link, struct wire, fresh);
-        char byte;
-        if (wire->chatty ? has_hung_up(wire) : recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+        if (wire->chatty ? has_hung_up(wire) : has_stirred(wire))
             wire_spoil(wire);
     }
 }

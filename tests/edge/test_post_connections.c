@@ -113,6 +113,27 @@ Test(post_connections, closed_while_idle_cost_no_attempt)
     end();
 }
 
+static bool answer_and_reset(const struct visit *visit)
+{
+    wait_ms(visit, 20);
+    say(visit, "HTTP/1.1 204 No Content\r\n\r\n");
+    reset_at_close(visit);
+    return false;
+}
+
+/* As of a receiver that closes without having read all. */
+Test(post_connections, reset_behind_the_answer_cost_no_attempt)
+{
+    begin_with(answer_and_reset, (struct lanes_options){ .lane_count = 0 });
+    for (int i = 1; i <= 5; i++) {
+        struct posted posted = rig_post(&rig, &receiver, "/");
+        cr_expect_eq(posted.outcome.status, 204, "%d %s", posted.outcome.kind, posted.detail);
+        usleep(20000); /* the loop does not run meanwhile, so it cannot notice */
+    }
+    cr_expect_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 0);
+    end();
+}
+
 static bool answer_first_then_close(const struct visit *visit)
 {
     return visit->number == 1 && answer_ok(visit);
