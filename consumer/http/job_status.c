@@ -135,8 +135,19 @@ static void inquiry_refuse(struct inquiry *inquiry, const struct refusal_words *
     inquiry_end(inquiry);
 }
 
+/* What is larger than all that may be held is answered alone. */
+static bool has_room(const struct inquiry *inquiry, const struct payload *payload)
+{
+    size_t unsent_bytes = server_unsent_bytes(inquiry->owner->server);
+    return unsent_bytes == 0 || unsent_bytes + payload->members.length <= JOB_STATUS_UNSENT_BYTES_MAX;
+}
+
 static void inquiry_answer(struct inquiry *inquiry, const struct payload *payload)
 {
+    if (!has_room(inquiry, payload)) {
+        inquiry_refuse(inquiry, &too_many);
+        return;
+    }
     struct server_answer answer = { 0 };
     struct json json = { &answer.body, true };
     text_init(&answer.body, payload->members.length + TAIL_BYTES_MAX);

@@ -19,6 +19,7 @@ enum {
     JOB_STATUS_CONNECTIONS_MAX = 512,
     JOB_STATUS_OPEN_MAX = 256, /* requests that wait for Redis or Kafka; more are answered 429 */
     JOB_STATUS_CACHE_BYTES = 8 * 1024 * 1024,
+    JOB_STATUS_UNSENT_BYTES_MAX = 64 * 1024 * 1024, /* of results whose askers have not read them yet; more are answered 429 */
 };
 
 enum job_status_code {

@@ -29,6 +29,7 @@ struct server {
     struct MHD_Daemon *daemon;
     struct list connections; /* the one whose time began first comes first */
     struct list open;        /* requests that libmicrohttpd was told to wait for */
+    size_t unsent_bytes;
     int listener;
     uint16_t port;
     uint64_t accept_after_ms;
@@ -58,6 +59,7 @@ struct request {
     struct server_answer answer;
     enum { REQUEST_NEW, REQUEST_ASKED, REQUEST_ANSWERED } state;
     bool called, waited_for;
+    size_t answer_bytes; /* that count as unsent */
     char target[];
 };
 
@@ -142,6 +144,8 @@ void server_answer(struct server_request *asked, struct server_answer *answer)
     assert(request->state == REQUEST_ASKED);
     request->state = REQUEST_ANSWERED;
     request->answer = *answer;
+    request->answer_bytes = answer->body.length;
+    request->server->unsent_bytes += request->answer_bytes;
     *answer = (struct server_answer){ 0 };
     if (!request->waited_for)
         return;
@@ -169,10 +173,12 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **mine,
 {
     struct request *request = *mine;
     struct connection *connection = connection_of(mhd);
+    struct server *server = context;
     (void)how;
     if (connection != NULL)
-        begin_anew(context, connection);
+        begin_anew(server, connection);
     if (request != NULL) {
+        server->unsent_bytes -= request->answer_bytes;
         text_finish(&request->answer.body);
         free(request);
     }
@@ -433,6 +439,11 @@ void server_destroy(struct server *server)
         close(server->listener);
     uv_loop_close(&server->loop);
     free(server);
+}
+
+size_t server_unsent_bytes(const struct server *server)
+{
+    return server->unsent_bytes;
 }
 
 uint16_t server_port(const struct server *server)

@@ -42,6 +42,9 @@ struct server_answer {
 /* Exactly once for each request, on the server's thread, also before `asked` has returned. */
 void server_answer(struct server_request *request, struct server_answer *answer);
 
+/* How much memory those bodies take of which some is not sent yet. On the server's thread. */
+size_t server_unsent_bytes(const struct server *server);
+
 struct server_options {
     const struct listen_address *listen;
     const char *name; /* of the thread, at most 15 bytes, and for the log */

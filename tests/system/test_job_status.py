@@ -209,6 +209,29 @@ def test_more_than_can_wait_are_told_to_come_later(rig):
     wait_for(lambda: api.task("never")[0] == 404, 30, "Redis is back")
 
 
+def test_large_results_that_nobody_reads_are_not_all_held(make_rig):
+    rig = make_rig(partitions=1, max_message_bytes=8 << 20)
+    hook, api = start(rig)
+    rig.publish(event("large", raw='"' + "x" * (4 << 20) + '"', status="failed"), event("small"))
+    api.wait_for_state("large", "nothing_to_send")  # and is kept, so that Kafka is not asked for it again
+    api.wait_for_state("small", "nothing_to_send")
+    host, port = api.address.split(":")
+    request = f"GET /job-status/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    clients = []
+    for _ in range(24):
+        clients.append(socket.socket())
+        clients[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        clients[-1].settimeout(30)
+        clients[-1].connect((host, int(port)))
+        clients[-1].sendall(request)
+    statuses = collections.Counter(client.recv(12)[-3:] for client in clients)
+    assert statuses[b"200"] >= 15 and statuses[b"429"] > 0 and statuses.total() == 24, statuses  # 15 are not quite 64 MiB
+    assert api.task("small")[0] == 200
+    for client in clients:
+        client.close()
+    wait_for(lambda: api.task("large")[0] == 200, 30, "room again")
+
+
 def test_without_kafka_what_is_known_by_redis_alone_is_answered(rig):
     _, api = start(rig)
     rig.publish(event("t"))
