@@ -76,6 +76,14 @@ static void *tls_of(const struct post *post)
     return known ? session->internals : NULL;
 }
 
+/* libcurl would only reset the stream of an HTTP/2 request that is cut short: the next one would share the connection with what is still to come,
+ * or wait behind a body that the receiver does not read. */
+void post_spoil(struct post *post)
+{
+    post->spoiled = true;
+    curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 /* Before libcurl sends. It sends a second time when a connection that it used again dies before the first byte of an answer; the receiver may
  * have the request by then, so that would be a POST that nobody counts. */
 static int on_about_to_send(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -98,15 +106,9 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     void *tls = tls_of(post);
     post->saw.http2 = post_bounds_is_http2(tls);
     post_bounds_begin(tls);
+    if (!post_bounds_may_be_kept(tls))
+        post_spoil(post);
     return CURL_PREREQFUNC_OK;
-}
-
-/* libcurl would only reset the stream of an HTTP/2 request that is cut short: the next one would share the connection with what is still to come,
- * or wait behind a body that the receiver does not read. */
-void post_spoil(struct post *post)
-{
-    post->spoiled = true;
-    curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 static void see_field(struct post *post, struct slice line)

@@ -10,13 +10,13 @@
 #include <string.h>
 
 enum {
-    READS_MAX = 32,           /* in a row: a record takes two */
-    READ_BYTES_MAX = 65536,   /* likewise: of frames and messages, which are small */
-    BYTES_MAX = 1048576,      /* for a handshake, or an answer: we keep 16 KiB of one */
-    MESSAGES_MAX = 16,        /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
-    CHAIN_BYTES_MAX = 32768,  /* of certificates: a small one costs a third of a millisecond */
-    SESSION_BYTES_MAX = 8192, /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane */
-    FINITE_FIELD_GROUPS = 1   /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
+    READS_MAX = 32,          /* in a row: a record takes two */
+    READ_BYTES_MAX = 65536,  /* likewise: of frames and messages, which are small */
+    BYTES_MAX = 1048576,     /* for a handshake, or an answer: we keep 16 KiB of one */
+    MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
+    CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
+    KEPT_BYTES_MAX = 8192,   /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
+    FINITE_FIELD_GROUPS = 1  /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
 /* Stands between an SSL and what libcurl gave it to read from. */
@@ -97,7 +97,7 @@ static void see_session(struct gate *gate, SSL *ssl, uint8_t kind, size_t length
     if (kind == SSL3_MT_CERTIFICATE)
         gate->chain_bytes = length;
     size_t bytes = gate->chain_bytes + (kind == SSL3_MT_NEWSESSION_TICKET ? length : 0);
-    if (bytes > SESSION_BYTES_MAX)
+    if (bytes > KEPT_BYTES_MAX)
         SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(ssl), SSL_SESS_CACHE_OFF);
 }
 
@@ -172,6 +172,12 @@ void post_bounds_begin(void *ssl)
         return;
     gate->known = true;
     gate->bytes = gate->messages = 0;
+}
+
+bool post_bounds_may_be_kept(void *ssl)
+{
+    const struct gate *gate = ssl == NULL ? NULL : SSL_get_ex_data(ssl, place_of_gate);
+    return gate == NULL || gate->chain_bytes <= KEPT_BYTES_MAX;
 }
 
 bool post_bounds_has_unread(void *ssl)
