@@ -156,6 +156,16 @@ static void init(void)
     SSL_CTX_free(context);
 }
 
+/* Debian 13's OpenSSL would unpack certificates: the message then says nothing about how much memory they take. */
+static void take_no_packed_certificates(void *ssl_ctx)
+{
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+#else
+    (void)ssl_ctx;
+#endif
+}
+
 void post_bounds_set(void *ssl_ctx)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -163,6 +173,7 @@ void post_bounds_set(void *ssl_ctx)
     SSL_CTX_set_msg_callback(ssl_ctx, on_message);
     SSL_CTX_set_max_cert_list(ssl_ctx, CHAIN_BYTES_MAX);
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
+    take_no_packed_certificates(ssl_ctx);
 }
 
 void post_bounds_begin(void *ssl)

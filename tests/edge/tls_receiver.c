@@ -133,6 +133,9 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     SSL_CTX_use_PrivateKey(context, key);
     for (int i = 0; i < options->more_certificates; i++)
         SSL_CTX_add1_chain_cert(context, certificate);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    SSL_CTX_compress_certs(context, 0); /* for whoever offers to unpack them */
+#endif
     SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4);
     if (options->old_protocol) {
         SSL_CTX_set_security_level(context, 0);
