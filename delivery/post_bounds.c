@@ -114,9 +114,11 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     }
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
+    size_t former = gate->chain_bytes;
     if (length > 0)
         see_session(gate, ssl, *(const uint8_t *)bytes, length);
-    if (gate->known && ++gate->messages > MESSAGES_MAX)
+    bool grown = gate->chain_bytes > former && gate->chain_bytes > KEPT_BYTES_MAX; /* TLS 1.2, hands shaken anew: it would be kept */
+    if (gate->known && (++gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 

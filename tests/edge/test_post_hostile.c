@@ -3,8 +3,10 @@
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -275,6 +277,40 @@ Test(post_hostile, connections_that_take_much_memory_are_not_kept)
     cr_expect_eq(connections, 1);
     post_five((struct tls_options){ .more_certificates = 40 }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d", connections, resumed);
+}
+
+static int added; /* certificates to the chain, before it is shown again */
+
+/* TLS 1.2 lets a receiver shake hands anew before it answers. */
+static bool shake_hands_anew(void *ssl)
+{
+    struct pollfd ready = { .fd = SSL_get_fd(ssl), .events = POLLIN };
+    char byte;
+    for (int i = 0; i < added; i++)
+        SSL_add1_chain_cert(ssl, SSL_get_certificate(ssl));
+    SSL_set_options(ssl, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    fcntl(ready.fd, F_SETFL, O_NONBLOCK);
+    bool fine = SSL_renegotiate(ssl) == 1 && SSL_do_handshake(ssl) == 1;
+    while (fine && SSL_renegotiate_pending(ssl) && poll(&ready, 1, -1) == 1)
+        fine = SSL_peek(ssl, &byte, 1) > 0 || SSL_get_error(ssl, -1) == SSL_ERROR_WANT_READ;
+    fcntl(ready.fd, F_SETFL, 0);
+    return fine && SSL_write(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) > 0;
+}
+
+static struct posted post_with_new_handshake(int certificates)
+{
+    added = certificates;
+    begin_tls((struct tls_options){ .act = shake_hands_anew });
+    SSL_CTX_set_max_proto_version(tls_receiver.context, TLS1_2_VERSION);
+    return post_as_begun();
+}
+
+/* The connection was found small enough to be kept before. */
+Test(post_hostile, a_chain_that_grows_in_the_middle_of_a_connection_is_refused)
+{
+    cr_expect_eq(post_with_new_handshake(0).outcome.status, 200);
+    struct posted posted = post_with_new_handshake(30);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
 }
 
 /* ---- the next answer ---- */
