@@ -7,6 +7,7 @@
 #include "consumer/certificates.h"
 #include "consumer/http/job_status.h"
 #include "consumer/http/probes.h"
+#include "consumer/memory_limit.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
 #include "consumer/spans.h"
@@ -62,6 +63,17 @@ static uint32_t idle_connections(uint64_t spare, uint64_t workers)
     if (each > LANES_IDLE_CONNECTIONS)
         return LANES_IDLE_CONNECTIONS;
     return each == 0 ? 1 : (uint32_t)each;
+}
+
+/* No more than take a quarter of the memory that may be taken: as many as a process with fewer receivers needs would have the kernel end it. */
+static void limit_connections(struct service *service)
+{
+    uint64_t limit = memory_limit_bytes();
+    uint32_t each = idle_connections(limit / 4 / LANES_CONNECTION_BYTES, service->settings->workers);
+    if (each >= service->idle_connections)
+        return;
+    service->idle_connections = each;
+    log_info("fewer idle connections are kept than could be, for lack of memory", LOG_I("kept_by_each_worker", each), LOG_I("memory_limit", limit));
 }
 
 /* As many descriptors as the hard limit allows; too few for the settings is said with the arithmetic. */
@@ -381,6 +393,7 @@ int service_run(const struct settings *settings)
         return 1;
     log_start();
     say_start(settings);
+    limit_connections(&service);
     uv_loop_init(&service.loop);
     watch_signals(&service);
     service.reload = reload_create(&service.loop);

@@ -15,7 +15,10 @@ struct lanes;
 struct post; /* one POST under way */
 
 /* A new connection costs several times a POST: ten thousand receivers in turn should not push out each other's. */
-enum { LANES_IDLE_CONNECTIONS = 12288 };
+enum {
+    LANES_IDLE_CONNECTIONS = 12288,
+    LANES_CONNECTION_BYTES = 51200, /* what one by TLS takes, kept or in use: tests/bench/https.sh measures it */
+};
 
 struct lanes_options {
     const struct guard *guard; /* outlives the lanes */

@@ -21,6 +21,7 @@ const char command_size_help[] =
     "  --rate N             events a second at the peak, 1 to 1000000\n"
     "  --timeout-share P    percent of the events whose endpoint never answers (default 1)\n"
     "  --failure-share P    percent of the events that are answered quickly, and never with a 2xx (default 1)\n"
+    "  --endpoints N        hosts that are called within a minute: their connections are kept (default 1000)\n"
     "  --latency-ms N       how long an answer takes (default 300)\n"
     "  --event-bytes N      of an event, on average (default 2048)\n"
     "  --state-ttl-h N      JOBHOOK_STATE_TTL in hours (default 24)\n"
@@ -54,6 +55,7 @@ static const struct number {
     size_t offset;
 } numbers[] = {
     { "rate", 1, SIZING_RATE_MAX, 1, offsetof(struct sizing_asked, rate) },
+    { "endpoints", 1, 1000000, 1, offsetof(struct sizing_asked, endpoints) },
     { "latency-ms", 1, 300000, 1, offsetof(struct sizing_asked, latency_ms) },
     { "event-bytes", 1, 512 << 20, 1, offsetof(struct sizing_asked, event_bytes) },
     { "state-ttl-h", 1, 720, HOUR_MS, offsetof(struct sizing_asked, state_ttl_ms) },
@@ -86,17 +88,10 @@ static bool read_named(const char *name, const char *value, struct sizing_asked 
 
 static int read_arguments(int argc, char **argv, struct sizing_asked *asked, bool *figures)
 {
-    static const struct option options[] = { { "rate", 1, NULL, 'v' },
-                                             { "timeout-share", 1, NULL, 'v' },
-                                             { "failure-share", 1, NULL, 'v' },
-                                             { "latency-ms", 1, NULL, 'v' },
-                                             { "event-bytes", 1, NULL, 'v' },
-                                             { "state-ttl-h", 1, NULL, 'v' },
-                                             { "retention-d", 1, NULL, 'v' },
-                                             { "replication", 1, NULL, 'v' },
-                                             { "http", 0, NULL, 'h' },
-                                             { "figures", 0, NULL, 'f' },
-                                             { 0 } };
+    static const struct option options[] = { { "rate", 1, NULL, 'v' },        { "timeout-share", 1, NULL, 'v' }, { "failure-share", 1, NULL, 'v' },
+                                             { "endpoints", 1, NULL, 'v' },   { "latency-ms", 1, NULL, 'v' },    { "event-bytes", 1, NULL, 'v' },
+                                             { "state-ttl-h", 1, NULL, 'v' }, { "retention-d", 1, NULL, 'v' },   { "replication", 1, NULL, 'v' },
+                                             { "http", 0, NULL, 'h' },        { "figures", 0, NULL, 'f' },       { 0 } };
     int index = 0;
     optind = 0; /* glibc: start anew, whatever read options before */
     opterr = 0;
@@ -159,6 +154,7 @@ int command_size(int argc, char **argv)
 {
     struct sizing_asked asked = { .timeout_ppm = 10000,
                                   .failure_ppm = 10000,
+                                  .endpoints = 1000,
                                   .latency_ms = 300,
                                   .event_bytes = 2048,
                                   .attempts = 6,

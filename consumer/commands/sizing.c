@@ -1,17 +1,19 @@
 #include "consumer/commands/sizing.h"
 
 #include "consumer/base/check.h"
+#include "delivery/lanes.h"
 
 #define MILLION UINT64_C(1000000)
 #define MIB     (UINT64_C(1) << 20)
 
-enum figure { CPU_NS, CPU_TLS_NS, FLIGHT_BYTES, COPY_BYTES, HELD_BYTES, SCRIPTS_PER_S, TASK_BYTES, HEADER_BYTES, FIGURES };
+enum figure { CPU_NS, CPU_TLS_NS, FLIGHT_BYTES, TLS_BYTES, COPY_BYTES, HELD_BYTES, SCRIPTS_PER_S, TASK_BYTES, HEADER_BYTES, FIGURES };
 
 static const struct sizing_figure figures[FIGURES] = {
     [CPU_NS] = { "CPU of one attempt over http, all that belongs to it included", "ns", "tests/bench/run.sh delivery, the worse of the README's runs",
                  60700 },
     [CPU_TLS_NS] = { "added by TLS on a kept connection", "ns", "Debian 12's libcurl by itself: 55 µs against 25 µs", 30000 },
     [FLIGHT_BYTES] = { "memory of one POST under way", "bytes", "Debian 12's libcurl by itself: 14 to 17 KB", 17000 },
+    [TLS_BYTES] = { "memory of a connection by TLS, in use or kept for a minute", "bytes", "tests/bench/https.sh", LANES_CONNECTION_BYTES },
     [COPY_BYTES] = { "memory of a copy that idles", "bytes", "tests/bench/run.sh idle", 16 * MIB },
     [HELD_BYTES] = { "memory of a worker for events held and read ahead", "bytes", "JOBHOOK_MAX_HELD_BYTES and JOBHOOK_PREFETCH_BYTES, by default",
                      192 * MIB },
@@ -60,6 +62,13 @@ static void compute_load(const struct sizing_asked *asked, struct sizing_needs *
     needs->in_flight = at_least(divided_up(answered * asked->latency_ms + silent * asked->timeout_ms, 1000 * MILLION), 1);
 }
 
+/* By a copy that serves all endpoints. */
+static uint64_t kept_connections(const struct sizing_asked *asked, const struct sizing_needs *needs)
+{
+    uint64_t most = needs->workers_per_copy * LANES_IDLE_CONNECTIONS;
+    return asked->endpoints < most ? asked->endpoints : most;
+}
+
 static void compute_copies(const struct sizing_asked *asked, struct sizing_needs *needs)
 {
     uint64_t cpu_ns = figures[CPU_NS].value + (asked->plain_http ? 0 : figures[CPU_TLS_NS].value);
@@ -69,8 +78,10 @@ static void compute_copies(const struct sizing_asked *asked, struct sizing_needs
     needs->workers_per_copy = divided_up(needs->workers, needs->copies - 1);
     needs->in_flight_per_worker = divided_up(needs->in_flight, (needs->copies - 1) * needs->workers_per_copy);
     needs->partitions = at_least(2 * needs->copies * needs->workers_per_copy, SIZING_PARTITIONS_LEAST); /* room to double */
-    needs->memory_bytes = figures[COPY_BYTES].value + needs->workers_per_copy * figures[HELD_BYTES].value +
-                          divided_up(needs->in_flight, needs->copies - 1) * figures[FLIGHT_BYTES].value;
+    uint64_t flight = divided_up(needs->in_flight, needs->copies - 1);
+    needs->memory_bytes = figures[COPY_BYTES].value + needs->workers_per_copy * figures[HELD_BYTES].value + flight * figures[FLIGHT_BYTES].value;
+    if (!asked->plain_http)
+        needs->memory_bytes += (flight + kept_connections(asked, needs)) * figures[TLS_BYTES].value;
 }
 
 static void compute_stores(const struct sizing_asked *asked, struct sizing_needs *needs)

@@ -10,6 +10,7 @@ struct sizing_asked {
     uint64_t rate;         /* events each second, at the peak */
     uint64_t timeout_ppm;  /* of a million events those whose endpoint never answers */
     uint64_t failure_ppm;  /* those that are answered quickly, and never with a 2xx */
+    uint64_t endpoints;    /* hosts that are called within a minute */
     uint64_t latency_ms;   /* of an answer */
     uint64_t event_bytes;  /* on average */
     bool plain_http;       /* no TLS to receivers */

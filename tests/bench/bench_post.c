@@ -321,6 +321,9 @@ int main(int count, char **arguments)
         ours = i == 0 || other < ours ? other : ours;
     }
     printf("CPU per POST: libcurl %.2f us, lanes %.2f us, ratio %.3f\n", bare, ours, ours / bare);
+    struct rusage most;
+    getrusage(RUSAGE_SELF, &most);
+    printf("memory at most: %ld KiB\n", most.ru_maxrss);
     if (receiver > 0)
         kill(receiver, SIGKILL);
     return 0;

@@ -40,6 +40,10 @@ echo "== keep-alive HTTPS, HTTP/2, one request at a time on each of 64 connectio
 "$programs/bench_post" "$posts" 64 3 "https://127.0.0.1:$h2/hook" "$folder/crt" h2
 echo "== a fresh HTTPS connection for each POST (sessions resumed)"
 "$programs/bench_post" $((posts / 10)) 16 3 "https://127.0.0.1:$fresh/hook" "$folder/crt"
+echo "== memory of a connection by TLS"
+memory_of() { "$programs/bench_post" 4000 400 1 "$@" | sed -n 's/memory at most: \([0-9]*\) KiB/\1/p'; }
+plain=$(memory_of) tls=$(memory_of "https://127.0.0.1:$h1/hook" "$folder/crt")
+echo "$(((tls - plain) / 400)) KiB more for each of 400 connections at once than without"
 echo "== signatures"
 "$programs/bench_signature"
 echo "== egress policy on a connection that is used again"

@@ -1,6 +1,7 @@
 #include "consumer/commands/sizing.h"
 
 #include "consumer/base/check.h"
+#include "delivery/lanes.h"
 
 #include <criterion/criterion.h>
 
@@ -82,6 +83,20 @@ Test(sizing, tls_costs)
     struct sizing_asked plain = asked(10000, 0, 0);
     plain.plain_http = true;
     cr_assert_gt(needs_of(asked(10000, 0, 0)).cpu_millicores, needs_of(plain).cpu_millicores);
+    cr_assert_gt(needs_of(asked(10000, 0, 0)).memory_bytes, needs_of(plain).memory_bytes);
+}
+
+/* Kept connections by TLS take memory, but a worker keeps only so many. */
+Test(sizing, many_endpoints_cost_memory_up_to_a_bound)
+{
+    uint64_t bytes[3];
+    for (int i = 0; i < 3; i++) {
+        struct sizing_asked one = asked(1000, 0, 0);
+        one.endpoints = (uint64_t[]){ 0, 10000, 1000000 }[i];
+        bytes[i] = needs_of(one).memory_bytes;
+    }
+    cr_assert_eq(bytes[1] - bytes[0], 10000 * LANES_CONNECTION_BYTES);
+    cr_assert_eq(bytes[2] - bytes[0], LANES_IDLE_CONNECTIONS * LANES_CONNECTION_BYTES);
 }
 
 Test(sizing, every_figure_says_where_it_comes_from)
