@@ -193,7 +193,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 }
 
 /* Called often: for each byte of a proxy, which libcurl reads in one turn as long as there are any; for the last time when the answer is complete and
- * its connection not yet free for others: what a receiver said beyond the end would be read as the answer to the next request. */
+ * its connection not yet free for others: what a receiver said beyond the end would be read as the answer to the next request. With HTTP/2 libcurl 8
+ * keeps a connection whose protocol was broken, and the next request would end by what broke it. */
 static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
 {
     struct post *post = context;
@@ -203,6 +204,8 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
     (void)sent;
     if (post->shared->proxy != NULL && !post->saw.prepared)
         return ++post->saw.proxy_bytes > POST_HEADER_BYTES_MAX;
+    if (post->saw.http2 && post->trouble[0] != '\0')
+        post_spoil(post);
     if (!post->saw.headers_done || !post->https || post->saw.http2 || post->spoiled)
         return 0;
     bool unread = post_bounds_has_unread(tls_of(post));
@@ -283,6 +286,7 @@ static void set_strings(CURL *easy, const struct post_shared *shared)
 static void set_callbacks(CURL *easy, struct post *post)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->trouble);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, post);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
@@ -449,6 +453,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     if (post->spoiled || post->saw.unread)
         curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 0L);
     post->spoiled = false;
+    post->trouble[0] = '\0';
     post->saw = (struct post_sight){ .retry_after_s = -1 };
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
@@ -492,9 +497,4 @@ bool post_pin(struct post *post, const struct names_answer *answer)
     curl_easy_setopt(post->easy, CURLOPT_RESOLVE, &post->slist->pin);
     post->pinned = true;
     return true;
-}
-
-bool post_was_sent(const struct post *post)
-{
-    return post->saw.prepared;
 }

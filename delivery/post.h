@@ -84,6 +84,7 @@ struct post {
     char *pin;                /* "+host:port:address,…" */
     bool pinned;
     char *snippet;
+    char trouble[256]; /* CURL_ERROR_SIZE: libcurl's words for what went wrong, "" as long as nothing has */
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;

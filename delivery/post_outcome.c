@@ -238,3 +238,8 @@ void post_conclude_early(struct post *post, enum outcome_kind kind, const char *
     post->outcome = (struct outcome){ .kind = kind, .retry_after_s = -1, .snippet = post->snippet, .detail = detail };
     take_times(post);
 }
+
+bool post_was_sent(const struct post *post)
+{
+    return post->saw.prepared;
+}

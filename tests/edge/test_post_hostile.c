@@ -221,6 +221,53 @@ Test(post_hostile, a_window_that_stays_shut_does_not_keep_the_processor_busy)
     }
 }
 
+/* Up to the frame that ends the request. */
+static bool read_http2_request(SSL *ssl)
+{
+    enum { PREFACE = 24, FRAME_HEAD = 9, DATA = 0, HEADERS = 1, END_STREAM = 1 };
+    unsigned char bytes[4096];
+    size_t have = 0, at = PREFACE;
+    for (;;) {
+        int count = SSL_read(ssl, bytes + have, (int)(sizeof(bytes) - have));
+        if (count <= 0)
+            return false;
+        have += (size_t)count;
+        for (; have >= at + FRAME_HEAD; at += FRAME_HEAD + (size_t)bytes[at + 1] * 256 + bytes[at + 2])
+            if ((bytes[at + 3] == DATA || bytes[at + 3] == HEADERS) && (bytes[at + 4] & END_STREAM) != 0)
+                return true;
+    }
+}
+
+static bool breaks_behind_headers;
+
+/* Asks for a window larger than there is, on the first connection. Then it waits for the other side to end it. */
+static bool break_the_first(void *ssl)
+{
+    static const unsigned char broken[] = { 0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88, 0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff };
+    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
+    enum { HEADERS_BYTES = 10 };
+    bool first = atomic_load(&tls_receiver.connections) == 1;
+    const unsigned char *bytes = !first ? answer : breaks_behind_headers ? broken : broken + HEADERS_BYTES;
+    size_t length = !first ? sizeof(answer) : (size_t)(broken + sizeof(broken) - bytes);
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl) && SSL_write(ssl, bytes, (int)length) > 0 &&
+           read_bytes(ssl, INT_MAX);
+}
+
+/* libcurl 8 would keep it, and what broke it with it: the next request would end in the same way, and 200 bytes never be given back. */
+Test(post_hostile, a_connection_whose_http2_was_broken_is_not_used_again)
+{
+    for (int i = 0; i < 2; i++) {
+        breaks_behind_headers = i == 1;
+        begin_tls((struct tls_options){ .talk = break_the_first });
+        struct posted first;
+        rig_begin(&rig, url, &first);
+        rig_wait(&rig, &first);
+        cr_expect_eq(first.outcome.kind == OUTCOME_ANSWERED, breaks_behind_headers, "%d: %d %s", i, first.outcome.kind, first.detail);
+        struct posted second = post_as_begun();
+        cr_expect_eq(second.outcome.status, 200, "%d: %d %s", i, second.outcome.kind, second.detail);
+    }
+}
+
 /* The receiver would choose how large the numbers are that we reckon with. */
 Test(post_hostile, key_exchange_without_curves_is_refused)
 {
