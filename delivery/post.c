@@ -208,10 +208,10 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
         post_spoil(post);
     if (!post->saw.headers_done || !post->https || post->saw.http2 || post->spoiled)
         return 0;
-    bool unread = post_bounds_has_unread(tls_of(post));
-    if (unread != post->saw.unread)
-        curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, unread ? 1L : 0L);
-    post->saw.unread = unread;
+    bool unfit = post_bounds_is_spoiled(tls_of(post));
+    if (unfit != post->saw.unfit)
+        curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, unfit ? 1L : 0L);
+    post->saw.unfit = unfit;
     return 0;
 }
 
@@ -450,7 +450,7 @@ static void set_body(struct post *post, const struct request *request)
 
 bool post_address(struct post *post, const struct url *url, const struct request *request)
 {
-    if (post->spoiled || post->saw.unread)
+    if (post->spoiled || post->saw.unfit)
         curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 0L);
     post->spoiled = false;
     post->trouble[0] = '\0';

@@ -53,7 +53,7 @@ struct post_sight {
     bool headers_too_large; /* provisional answers without end, or headers */
     bool body_cut;          /* our limit on the body ended it */
     bool http2;             /* agreed upon by TLS */
-    bool unread;            /* of an HTTP/1 answer, there is something that nobody has read: behind its end, it spoils the connection */
+    bool unfit;             /* of an HTTP/1 answer: its connection takes much memory, or has something that nobody has read */
     bool timed_out;         /* our deadline ended it */
     int local_error;        /* errno of a failure on this machine */
     int status;             /* of the last status line */

@@ -16,6 +16,7 @@ enum {
     MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
     CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
     KEPT_BYTES_MAX = 8192,   /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
+    NAMES_WEIGHT = 4,        /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     FINITE_FIELD_GROUPS = 1  /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
@@ -27,6 +28,8 @@ struct gate {
     size_t bytes;             /* since the connection or the request began */
     size_t messages;          /* since the request began */
     size_t chain_bytes;       /* of the message with the certificates */
+    size_t names_bytes;       /* of the one that asks for ours */
+    bool large;               /* too large to be kept, when the request began */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
 };
 
@@ -90,12 +93,19 @@ static void gate_open(SSL *ssl)
     SSL_set0_rbio(ssl, bio);
 }
 
+static bool takes_much(const struct gate *gate)
+{
+    return gate->chain_bytes + NAMES_WEIGHT * gate->names_bytes > KEPT_BYTES_MAX;
+}
+
 /* A ticket may have 64 KB, and libcurl would keep it with the session for as long as it has room: what comes in this connection is not kept, and
  * such a receiver has to shake hands anew for each. libcurl makes a context for each connection. */
 static void see_session(struct gate *gate, SSL *ssl, uint8_t kind, size_t length)
 {
     if (kind == SSL3_MT_CERTIFICATE)
         gate->chain_bytes = length;
+    if (kind == SSL3_MT_CERTIFICATE_REQUEST)
+        gate->names_bytes = length;
     size_t bytes = gate->chain_bytes + (kind == SSL3_MT_NEWSESSION_TICKET ? length : 0);
     if (bytes > KEPT_BYTES_MAX)
         SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(ssl), SSL_SESS_CACHE_OFF);
@@ -114,10 +124,9 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     }
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
-    size_t former = gate->chain_bytes;
     if (length > 0)
         see_session(gate, ssl, *(const uint8_t *)bytes, length);
-    bool grown = gate->chain_bytes > former && gate->chain_bytes > KEPT_BYTES_MAX; /* TLS 1.2, hands shaken anew: it would be kept */
+    bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
     if (gate->known && (++gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
@@ -185,17 +194,18 @@ void post_bounds_begin(void *ssl)
         return;
     gate->known = true;
     gate->bytes = gate->messages = 0;
+    gate->large = takes_much(gate);
 }
 
 bool post_bounds_may_be_kept(void *ssl)
 {
     const struct gate *gate = ssl == NULL ? NULL : SSL_get_ex_data(ssl, place_of_gate);
-    return gate == NULL || gate->chain_bytes <= KEPT_BYTES_MAX;
+    return gate == NULL || !takes_much(gate);
 }
 
-bool post_bounds_has_unread(void *ssl)
+bool post_bounds_is_spoiled(void *ssl)
 {
-    return ssl != NULL && SSL_pending(ssl) > 0;
+    return ssl != NULL && (SSL_pending(ssl) > 0 || !post_bounds_may_be_kept(ssl));
 }
 
 bool post_bounds_is_http2(void *ssl)

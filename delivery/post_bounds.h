@@ -10,10 +10,12 @@ void post_bounds_set(void *ssl_ctx);
 /* A request is about to be sent by this SSL (NULL: nothing happens). Likewise, if its answer takes much too much. */
 void post_bounds_begin(void *ssl);
 
-/* Of an SSL, NULL included (true). Of certificates OpenSSL keeps ten times what they took on the wire, for as long as the connection stands. */
+/* Of an SSL, NULL included (true). Of certificates OpenSSL keeps ten times what they took on the wire, and more of names of CAs, for as long as the
+ * connection stands. */
 bool post_bounds_may_be_kept(void *ssl);
-/* Of an SSL, NULL included (false). Bytes of the receiver that OpenSSL has and nobody read: the socket does not show them. */
-bool post_bounds_has_unread(void *ssl);
+/* Of an SSL, NULL included (false), when the answer is complete. It may not be kept by now; or OpenSSL has bytes of the receiver that nobody read:
+ * the socket does not show them. */
+bool post_bounds_is_spoiled(void *ssl);
 /* HTTP/2 was agreed upon, whatever a status line says. */
 bool post_bounds_is_http2(void *ssl);
 

@@ -82,8 +82,22 @@ static void limit_exchange(SSL_CTX *context, const struct tls_options *options)
         SSL_CTX_set_dh_auto(context, 1);
         assert(SSL_CTX_set_cipher_list(context, "kDHE") == 1);
     }
+    if (options->newest_protocol != 0)
+        SSL_CTX_set_max_proto_version(context, options->newest_protocol);
     if (options->groups != NULL)
         assert(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 && SSL_CTX_set1_groups_list(context, options->groups) == 1);
+}
+
+static void ask_for_certificate(SSL_CTX *context, const struct tls_options *options)
+{
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    for (int i = 0; i < options->names; i++)
+        sk_X509_NAME_push(names, X509_NAME_new());
+    SSL_CTX_set0_CA_list(context, names);
+    if (options->names > 0)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
+    if (options->wants_certificate)
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
 }
 
 static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *unused)
@@ -146,8 +160,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         SSL_CTX_set_session_ticket_cb(context, fill_ticket, take_ticket, &receiver->options.ticket_bytes);
     if (options->talk != NULL)
         SSL_CTX_set_alpn_select_cb(context, choose_http2, NULL);
-    if (options->wants_certificate)
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
+    ask_for_certificate(context, options);
     write_files(receiver, anchor, key);
     if (anchor != certificate)
         X509_free(anchor);
