@@ -7,7 +7,7 @@ posts=${1:-20000}
 deploy/install.sh test
 mkdir -p .build/logs
 log=.build/logs/build-bench-https.log
-if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release --target bench_post bench_signature bench_guard; } >"$log" 2>&1; then
+if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release --target bench_post bare_tls bench_signature bench_guard; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     exit 1
 fi
@@ -40,6 +40,7 @@ echo "== keep-alive HTTPS, HTTP/2, one request at a time on each of 64 connectio
 "$programs/bench_post" "$posts" 64 3 "https://127.0.0.1:$h2/hook" "$folder/crt" h2
 echo "== a fresh HTTPS connection for each POST (sessions resumed)"
 "$programs/bench_post" $((posts / 10)) 16 3 "https://127.0.0.1:$fresh/hook" "$folder/crt"
+"$programs/bare_tls" "$fresh" "$folder/crt" $((posts / 10))
 echo "== memory of a connection by TLS"
 memory_of() { "$programs/bench_post" 4000 400 1 "$@" | sed -n 's/memory at most: \([0-9]*\) KiB/\1/p'; }
 plain=$(memory_of) tls=$(memory_of "https://127.0.0.1:$h1/hook" "$folder/crt")
