@@ -135,7 +135,7 @@ def test_two_copies_share_the_work_and_one_takes_over_when_the_other_dies(make_r
     hooks[0].kill()
     rig.receiver.wait(count, seconds=90)
     rig.wait_no_lag(40)
-    assert_each_once(rig, count, extra=100)
+    assert_each_once(rig, count, extra=200)  # 100 were being sent, and some were answered, but not recorded yet
     assert hooks[1].metric("jobhook_partitions_assigned") == 8 * len([t for t in rig.all_topics() if t != rig.dlq])
 
 
