@@ -120,7 +120,7 @@ def test_kill_9_under_load_loses_nothing(make_rig):
     rig.jobhook(**QUICK, JOBHOOK_MAX_IN_FLIGHT=100).start()
     rig.receiver.wait(count, seconds=60)
     rig.wait_no_lag(40)
-    assert_each_once(rig, count, extra=100)  # what was in flight
+    assert_each_once(rig, count, extra=200)  # what was in flight, or answered and not recorded yet
 
 
 def test_two_copies_share_the_work_and_one_takes_over_when_the_other_dies(make_rig):
