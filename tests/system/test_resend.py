@@ -76,7 +76,8 @@ def test_what_cannot_be_resent_says_why(rig):
     hook = rig.jobhook().start()
     rig.publish(event("poll-only"), record(b"{", b"broken"), event("slow", rig.receiver.url("slow3000"), partition=0))
     rig.receiver.wait(1)
-    rig.redis.client().delete(*[k for k in rig.redis.client().keys() if k.endswith(b":poll-only")])
+    known = wait_for(lambda: [k for k in rig.redis.client().keys() if k.endswith(b":poll-only")], 20, "the task is known")
+    rig.redis.client().delete(*known)
     code, output, errors = hook.command("resend", "--since", "1h", "--dry-run")
     assert code == 1 and "the event has no webhook_url" in output and "the event breaks the rules" in output and "is being delivered right now" in output
     delivered(rig, 1)
