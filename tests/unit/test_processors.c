@@ -1,53 +1,14 @@
 #include "consumer/processors.h"
+#include "tests/unit/machine_root.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-/* --- a machine's files --- */
-
-static char root[32];
-
-static void make_root(void)
-{
-    snprintf(root, sizeof(root), "/tmp/jobhook_cpus_XXXXXX");
-    cr_assert_not_null(mkdtemp(root));
-}
-
-static int erase(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status, (void)kind, (void)where;
-    return remove(path);
-}
-
-static void erase_root(void)
-{
-    nftw(root, erase, 8, FTW_DEPTH | FTW_PHYS);
-}
-TestSuite(processors, .init = make_root, .fini = erase_root);
-
-static void put(const char *name, const char *content)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "%s%s", root, name);
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    cr_assert_not_null(file, "%s", path);
-    fputs(content, file);
-    fclose(file);
-}
+TestSuite(processors, .init = machine_root_make, .fini = machine_root_erase);
 
 static void expect(uint64_t processors)
 {
-    cr_expect_eq(processors_in_quota(root), processors, "%lu", (unsigned long)processors_in_quota(root));
+    cr_expect_eq(processors_in_quota(machine_root), processors, "%lu", (unsigned long)processors_in_quota(machine_root));
 }
 
 /* --- version 2 --- */
@@ -59,43 +20,43 @@ Test(processors, no_control_groups_are_no_quota)
 
 Test(processors, a_container_sees_its_quota_at_the_mount)
 {
-    put("/proc/self/cgroup", "0::/\n");
-    put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+    machine_root_put("/proc/self/cgroup", "0::/\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
     expect(2);
 }
 
 Test(processors, max_is_no_quota)
 {
-    put("/proc/self/cgroup", "0::/\n");
-    put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+    machine_root_put("/proc/self/cgroup", "0::/\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "max 100000\n");
     expect(UINT64_MAX);
 }
 
 Test(processors, a_part_of_a_processor_does_not_count_but_there_is_always_one)
 {
-    put("/proc/self/cgroup", "0::/\n");
-    put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
+    machine_root_put("/proc/self/cgroup", "0::/\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
     expect(2);
-    put("/sys/fs/cgroup/cpu.max", "20000 100000\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "20000 100000\n");
     expect(1);
 }
 
 Test(processors, the_tightest_group_on_the_way_up_counts)
 {
-    put("/proc/self/cgroup", "0::/system.slice/jobhook.service\n");
-    put("/sys/fs/cgroup/system.slice/jobhook.service/cpu.max", "800000 100000\n");
-    put("/sys/fs/cgroup/system.slice/cpu.max", "300000 100000\n");
+    machine_root_put("/proc/self/cgroup", "0::/system.slice/jobhook.service\n");
+    machine_root_put("/sys/fs/cgroup/system.slice/jobhook.service/cpu.max", "800000 100000\n");
+    machine_root_put("/sys/fs/cgroup/system.slice/cpu.max", "300000 100000\n");
     expect(3);
 }
 
 Test(processors, nonsense_is_no_quota)
 {
-    put("/proc/self/cgroup", "0::/\nfoo\n:\n::\n");
-    put("/sys/fs/cgroup/cpu.max", "-1 0\n");
+    machine_root_put("/proc/self/cgroup", "0::/\nfoo\n:\n::\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "-1 0\n");
     expect(UINT64_MAX);
-    put("/sys/fs/cgroup/cpu.max", "");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "");
     expect(UINT64_MAX);
-    put("/sys/fs/cgroup/cpu.max", "1000 0\n");
+    machine_root_put("/sys/fs/cgroup/cpu.max", "1000 0\n");
     expect(UINT64_MAX);
 }
 
@@ -103,33 +64,33 @@ Test(processors, nonsense_is_no_quota)
 
 Test(processors, version_1_has_two_files)
 {
-    put("/proc/self/cgroup", "9:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n0::/\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_quota_us", "400000\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n");
+    machine_root_put("/proc/self/cgroup", "9:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n0::/\n");
+    machine_root_put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_quota_us", "400000\n");
+    machine_root_put("/sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n");
     expect(4);
 }
 
 Test(processors, version_1_in_a_container_shows_its_group_at_the_mount)
 {
-    put("/proc/self/cgroup", "4:cpu,cpuacct:/docker/x\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "50000\n");
+    machine_root_put("/proc/self/cgroup", "4:cpu,cpuacct:/docker/x\n");
+    machine_root_put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n");
+    machine_root_put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "50000\n");
     expect(2);
 }
 
 Test(processors, version_1_without_a_quota_says_minus_one)
 {
-    put("/proc/self/cgroup", "1:cpu:/\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    machine_root_put("/proc/self/cgroup", "1:cpu:/\n");
+    machine_root_put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    machine_root_put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     expect(UINT64_MAX);
 }
 
 Test(processors, the_quota_of_another_controller_is_not_taken_for_it)
 {
-    put("/proc/self/cgroup", "4:cpuset:/a\n5:cpuacct:/a\n");
-    put("/sys/fs/cgroup/cpuset/a/cpu.cfs_quota_us", "100000\n");
-    put("/sys/fs/cgroup/cpuset/a/cpu.cfs_period_us", "100000\n");
+    machine_root_put("/proc/self/cgroup", "4:cpuset:/a\n5:cpuacct:/a\n");
+    machine_root_put("/sys/fs/cgroup/cpuset/a/cpu.cfs_quota_us", "100000\n");
+    machine_root_put("/sys/fs/cgroup/cpuset/a/cpu.cfs_period_us", "100000\n");
     expect(UINT64_MAX);
 }
 
