@@ -328,7 +328,7 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     list_init(&servers->channels);
     servers->fixed = options->servers != NULL;
     servers->looked_ms = uv_now(options->loop);
-    if (!read_file(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
+    if (!servers->fixed && !read_file(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
         servers->text.length = 0;
     bool open = channel_open(servers);
     servers->options.servers = NULL; /* used up */

@@ -59,7 +59,6 @@ struct request {
     struct server_answer answer;
     enum { REQUEST_NEW, REQUEST_ASKED, REQUEST_ANSWERED } state;
     bool called, waited_for;
-    size_t answer_bytes; /* that count as unsent */
     char target[];
 };
 
@@ -144,8 +143,7 @@ void server_answer(struct server_request *asked, struct server_answer *answer)
     assert(request->state == REQUEST_ASKED);
     request->state = REQUEST_ANSWERED;
     request->answer = *answer;
-    request->answer_bytes = answer->body.length;
-    request->server->unsent_bytes += request->answer_bytes;
+    request->server->unsent_bytes += answer->body.length;
     *answer = (struct server_answer){ 0 };
     if (!request->waited_for)
         return;
@@ -178,7 +176,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **mine,
     if (connection != NULL)
         begin_anew(server, connection);
     if (request != NULL) {
-        server->unsent_bytes -= request->answer_bytes;
+        server->unsent_bytes -= request->answer.body.length;
         text_finish(&request->answer.body);
         free(request);
     }

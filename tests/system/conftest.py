@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
+import namespace as networks  # noqa: E402
 
 LOGS = os.path.join(harness.PROJECT, ".build", "logs", "system")
 
@@ -47,6 +48,16 @@ def keep_logs(path, test_name):
         if name.endswith((".log", ".journal")):
             shutil.copy(os.path.join(path, name), kept)
     print(f"\nlogs of {test_name}: {os.path.relpath(kept, harness.PROJECT)}")
+
+
+@pytest.fixture
+def network():
+    namespace = networks.Namespace()
+    if namespace.why_not:
+        namespace.close()
+        pytest.fail(f"run this as root, or where namespaces may be made: without one nothing here may be dialled ({namespace.why_not})")
+    yield namespace
+    namespace.close()
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ import os
 import re
 import socket
 
-import pytest
-
 from harness import BINARY, PROJECT, event
-from namespace import Names, Namespace
+from namespace import Names
 
 PORTS = (80, 443, 8443)
 
@@ -25,16 +23,6 @@ def names_of(vectors):
         if found:
             names[found.group(1).lower()] = [turn.split(",") for turn in found.group(2).split("|")]
     return names
-
-
-@pytest.fixture
-def network():
-    namespace = Namespace()
-    if namespace.why_not:
-        namespace.close()
-        pytest.fail(f"run this as root, or where namespaces may be made: without one nothing here may be dialled ({namespace.why_not})")
-    yield namespace
-    namespace.close()
 
 
 def test_the_program_dials_what_is_allowed_and_nothing_else(make_rig, folder, network):

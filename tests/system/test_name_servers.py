@@ -2,22 +2,10 @@
 import os
 import socket
 
-import pytest
-
 from harness import BINARY, event, wait_for
-from namespace import Names, Namespace
+from namespace import Names
 
 ADDRESS = "93.184.216.34"
-
-
-@pytest.fixture
-def network():
-    namespace = Namespace()
-    if namespace.why_not:
-        namespace.close()
-        pytest.fail(f"run this as root, or where namespaces may be made: without one nothing here may be dialled ({namespace.why_not})")
-    yield namespace
-    namespace.close()
 
 
 def test_a_machine_that_gets_other_name_servers_delivers_on(make_rig, folder, network):
