@@ -409,7 +409,15 @@ Test(narrow_names, of_one_domain_hold_up_no_other_of_a_country)
     expect_unhindered("unknown.co.uk", "example.co.uk");
 }
 
-/* As when the name servers of a provider are gone. */
+static int count_told(const struct found *found, int count)
+{
+    int told = 0;
+    for (int i = 0; i < count; i++)
+        told += found[i].calls;
+    return told;
+}
+
+/* As when the name servers of a provider are gone. A domain may share its turns with a silent one, by its hash: but hardly ten of forty do. */
 Test(narrow_names, of_many_silent_domains_hold_up_no_other)
 {
     static struct found silent[400], found[40];
@@ -419,14 +427,16 @@ Test(narrow_names, of_many_silent_domains_hold_up_no_other)
         find(host, &silent[i]);
     }
     for (int i = 0; i < 40; i++) {
-        snprintf(host, sizeof(host), "n%d.example.com", i);
+        snprintf(host, sizeof(host), "unknown.other%d.example", i);
         find(host, &found[i]);
     }
+    while (count_told(found, 40) < 30)
+        uv_run(&loop, UV_RUN_ONCE);
+    cr_expect_gt(gauge_read(&names_stats(names)->waiting), 100, "they waited for most of the silent ones");
     for (int i = 0; i < 40; i++) {
         wait_for(&found[i]);
-        cr_expect_eq(found[i].answer.result, NAMES_FOUND);
+        cr_expect_eq(found[i].answer.result, NAMES_NOT_FOUND);
     }
-    cr_expect_gt(gauge_read(&names_stats(names)->waiting), 100, "they waited for most of the silent ones");
 }
 
 /* What is slow holds no place any more, but is not forgotten. */
