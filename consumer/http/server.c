@@ -59,6 +59,7 @@ struct request {
     struct server_answer answer;
     enum { REQUEST_NEW, REQUEST_ASKED, REQUEST_ANSWERED } state;
     bool called, waited_for;
+    size_t unsent_bytes; /* remembered here: the answer's body goes over to libmicrohttpd before it is sent */
     char target[];
 };
 
@@ -143,7 +144,8 @@ void server_answer(struct server_request *asked, struct server_answer *answer)
     assert(request->state == REQUEST_ASKED);
     request->state = REQUEST_ANSWERED;
     request->answer = *answer;
-    request->server->unsent_bytes += answer->body.length;
+    request->unsent_bytes = answer->body.length;
+    request->server->unsent_bytes += request->unsent_bytes;
     *answer = (struct server_answer){ 0 };
     if (!request->waited_for)
         return;
@@ -176,7 +178,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **mine,
     if (connection != NULL)
         begin_anew(server, connection);
     if (request != NULL) {
-        server->unsent_bytes -= request->answer.body.length;
+        server->unsent_bytes -= request->unsent_bytes;
         text_finish(&request->answer.body);
         free(request);
     }
