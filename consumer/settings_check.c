@@ -143,7 +143,9 @@ static void check_attempts_topic(const struct settings *settings, struct text *m
 
 static void check_otlp(const struct settings *settings, struct text *mistakes)
 {
-    if (settings->otlp_endpoint == NULL && (settings->otlp_headers.count > 0 || settings->otlp_ca_file != NULL))
+/* A file of headers counts also when it is empty: it is read again when it changes. */
+    bool headers = settings->otlp_headers.count > 0 || settings_file(settings, "JOBHOOK_OTLP_HEADERS") != NULL;
+    if (settings->otlp_endpoint == NULL && (headers || settings->otlp_ca_file != NULL))
         text_append_string(mistakes, "JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set\n");
     if (settings->otlp_endpoint != NULL && settings->otlp_ca_file != NULL && !slice_starts_with(slice_of(settings->otlp_endpoint), "https://"))
         text_append_string(mistakes, "JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none\n");

@@ -156,6 +156,8 @@ Test(settings, a_collector_of_traces_is_a_plain_base_url)
     settings_finish(&settings);
     cr_expect_not(READ("JOBHOOK_OTLP_HEADERS=x-key=secret"));
     expect_mistake("JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set");
+    cr_expect_not(READ("JOBHOOK_OTLP_HEADERS_FILE=/dev/null"), "headers may come into the file later");
+    expect_mistake("JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set");
     cr_expect_not(READ("JOBHOOK_OTLP_ENDPOINT=http://collector:4318", "JOBHOOK_OTLP_CA_FILE=/etc/hostname"));
     expect_mistake("JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none");
 }
