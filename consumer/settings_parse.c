@@ -313,10 +313,45 @@ static bool has_http_scheme(struct slice value)
     return slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
 }
 
+/* Splits "host:port" or "[host]:port"; false when it is neither. */
+static bool split_port(struct slice value, struct slice *host, struct slice *port, int *family)
+{
+    const char *colon = memrchr(value.start, ':', value.length);
+    if (colon == NULL)
+        return false;
+    *host = (struct slice){ value.start, (size_t)(colon - value.start) };
+    *port = (struct slice){ colon + 1, value.length - host->length - 1 };
+    *family = AF_INET;
+    if (slice_starts_with(*host, "[") && host->start[host->length - 1] == ']') {
+        *host = (struct slice){ host->start + 1, host->length - 2 };
+        *family = AF_INET6;
+    }
+    return true;
+}
+
+/* Without a port libcurl would take one of its own choice; a path it would leave out. */
+static bool is_proxy(struct slice value)
+{
+    struct slice server, host, port;
+    uint64_t number = 0;
+    int family;
+    if (!has_http_scheme(value) || has_odd_bytes(value, true))
+        return false;
+    const char *start = strchr(value.start, '/') + 2, *end = value.start + value.length;
+    if (strpbrk(start, "/?#\\") != NULL)
+        return false;
+    const char *at = memrchr(start, '@', (size_t)(end - start));
+    server.start = at == NULL ? start : at + 1;
+    server.length = (size_t)(end - server.start);
+    return split_port(server, &host, &port, &family) && host.length > 0 && (family == AF_INET6 || memchr(host.start, ':', host.length) == NULL) &&
+           slice_to_u64(port, UINT16_MAX, &number) && number > 0;
+}
+
 bool parse_proxy(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {
-    if (value.length > 0 && (!has_http_scheme(value) || value.start[value.length - 1] == '/' || has_odd_bytes(value, true)))
-        return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path");
+    if (value.length > 0 && !is_proxy(value))
+        return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path; /, ? and # in a password are written %2F, %3F "
+                               "and %23");
     return keep(row, value, settings);
 }
 
@@ -371,22 +406,6 @@ bool parse_ca_file(const struct row *row, struct slice value, struct settings *s
     return slice_is(value, "system") || parse_file(row, value, settings, problem);
 }
 
-/* Splits "host:port" or "[host]:port"; false when it is neither. */
-static bool split_listen(struct slice value, struct slice *host, struct slice *port, int *family)
-{
-    const char *colon = memrchr(value.start, ':', value.length);
-    if (colon == NULL)
-        return false;
-    *host = (struct slice){ value.start, (size_t)(colon - value.start) };
-    *port = (struct slice){ colon + 1, value.length - host->length - 1 };
-    *family = AF_INET;
-    if (slice_starts_with(*host, "[") && host->start[host->length - 1] == ']') {
-        *host = (struct slice){ host->start + 1, host->length - 2 };
-        *family = AF_INET6;
-    }
-    return true;
-}
-
 bool parse_listen(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {
     struct listen_address *field = field_of(row, settings), address = { 0 };
@@ -394,7 +413,7 @@ bool parse_listen(const struct row *row, struct slice value, struct settings *se
     unsigned char bytes[sizeof(struct in6_addr)];
     uint64_t number;
     int family;
-    bool fine = split_listen(value, &host, &port, &family) && host.length < sizeof(address.host) && slice_to_u64(port, UINT16_MAX, &number);
+    bool fine = split_port(value, &host, &port, &family) && host.length < sizeof(address.host) && slice_to_u64(port, UINT16_MAX, &number);
     if (fine) {
         memcpy(address.host, host.start, host.length);
         address.port = (uint16_t)number;

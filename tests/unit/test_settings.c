@@ -450,13 +450,22 @@ Test(settings, nat64_prefix)
 
 Test(settings, proxies)
 {
-    static const char *const refused[] = { "proxy:3128", "socks5://proxy:1080", "http://proxy:3128/", "http://pro xy:3128" };
-    must_read("JOBHOOK_PROXY=http://user:pass@proxy:3128");
-    cr_assert_str_eq(settings.proxy, "http://user:pass@proxy:3128");
-    settings_finish(&settings);
+    static const char *const taken[] = { "http://user:pass@proxy:3128", "https://u:p@ss@192.0.2.1:1", "http://[2001:db8::1]:65535" };
+    static const char *const refused[] = { "proxy:3128",          "socks5://proxy:1080",   "http://proxy:3128/",    "http://pro xy:3128",
+                                           "http://proxy",        "http://proxy:",         "http://proxy:0",        "http://proxy:65536",
+                                           "http://proxy:+80",    "http://proxy:3128/way", "http://proxy:3128?x",   "http://proxy:3128#x",
+                                           "http://:3128",        "http://u:p@:3128",      "http://u:p/w@proxy:80", "http://2001:db8::1:3128",
+                                           "http://[::1]",        "http://[::1]3128",      "http://u\\@proxy:3128", "http://",
+                                           "https://user:p@proxy" };
+    for (size_t i = 0; i < COUNT_OF(taken); i++) {
+        must_read(entry("JOBHOOK_PROXY=%s", taken[i]));
+        cr_expect_str_eq(settings.proxy, taken[i]);
+        settings_finish(&settings);
+    }
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        cr_expect_not(READ(entry("JOBHOOK_PROXY=%s", refused[i])));
-        expect_mistake("JOBHOOK_PROXY=***: must be http://[user:password@]host:port or https://…, without a path");
+        cr_expect_not(READ(entry("JOBHOOK_PROXY=%s", refused[i])), "%s", refused[i]);
+        expect_mistake("JOBHOOK_PROXY=***: must be http://[user:password@]host:port or https://…, without a path; /, ? and # in a password are "
+                       "written %2F, %3F and %23");
     }
 }
 
