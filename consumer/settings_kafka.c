@@ -12,6 +12,7 @@ static const struct refusal {
 } refusals[] = {
     { "enable.auto.commit", "cannot be changed: jobhook decides which offsets are finished" },
     { "auto.commit.enable", "cannot be changed: jobhook decides which offsets are finished" },
+    { "auto.commit.interval.ms", "cannot be changed: a copy that crashes would begin again where it was that long ago, or at its start" },
     { "enable.auto.offset.store", "cannot be changed: jobhook decides which offsets are finished" },
     { "acks", "cannot be changed: a retry record counts only when all replicas have it" },
     { "request.required.acks", "cannot be changed: a retry record counts only when all replicas have it" },

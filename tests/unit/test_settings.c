@@ -616,6 +616,7 @@ Test(settings, properties_that_safety_rests_on_are_refused)
 {
     static const char *const names[] = { "ENABLE_AUTO_COMMIT",
                                          "AUTO_COMMIT_ENABLE",
+                                         "AUTO_COMMIT_INTERVAL_MS",
                                          "ENABLE_AUTO_OFFSET_STORE",
                                          "ACKS",
                                          "REQUEST_REQUIRED_ACKS",
