@@ -134,6 +134,8 @@ static void check_attempts_topic(const struct settings *settings, struct text *m
 {
     struct slice name = slice_of(settings->attempts_topic), rest = { name.start + strlen(settings->topic), name.length - strlen(settings->topic) };
     uint64_t delay_ms;
+    if (name.length > ATTEMPT_TOPIC_MAX)
+        text_printf(mistakes, "JOBHOOK_ATTEMPTS_TOPIC is too long: it has %zu bytes, a topic's name at most %d\n", name.length, ATTEMPT_TOPIC_MAX);
     if (!slice_starts_with(name, settings->topic))
         return;
     if (rest.length == 0 || slice_is(rest, ".dlq") || retry_topic_read(settings->topic, name, &delay_ms))
@@ -141,9 +143,9 @@ static void check_attempts_topic(const struct settings *settings, struct text *m
                     settings->attempts_topic);
 }
 
+/* A file of headers counts also when it is empty: it is read again when it changes. */
 static void check_otlp(const struct settings *settings, struct text *mistakes)
 {
-/* A file of headers counts also when it is empty: it is read again when it changes. */
     bool headers = settings->otlp_headers.count > 0 || settings_file(settings, "JOBHOOK_OTLP_HEADERS") != NULL;
     if (settings->otlp_endpoint == NULL && (headers || settings->otlp_ca_file != NULL))
         text_append_string(mistakes, "JOBHOOK_OTLP_HEADERS and JOBHOOK_OTLP_CA_FILE are for JOBHOOK_OTLP_ENDPOINT, which is not set\n");

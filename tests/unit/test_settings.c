@@ -840,6 +840,10 @@ Test(settings, the_topic_of_attempts_is_one_of_its_own)
         cr_expect_not(READ(entry("JOBHOOK_ATTEMPTS_TOPIC=%s", wrong[i])));
         expect_mistake(entry("JOBHOOK_ATTEMPTS_TOPIC=%s: must be a topic of its own, not the input, a retry or the dead-letter topic", wrong[i]));
     }
+    char name[251] = "";
+    memset(name, 'a', sizeof(name) - 1);
+    cr_expect_not(READ(entry("JOBHOOK_ATTEMPTS_TOPIC=%s", name)));
+    expect_mistake("JOBHOOK_ATTEMPTS_TOPIC is too long: it has 250 bytes, a topic's name at most 249");
     cr_assert(READ("JOBHOOK_ATTEMPTS_TOPIC=jobs.completed.attempts"));
     cr_assert_str_eq(settings.attempts_topic, "jobs.completed.attempts");
 }
