@@ -115,6 +115,14 @@ static void forget(const struct reading *reading, struct slice name)
         explicit_bzero((char *)(uintptr_t)value, strlen(value));
 }
 
+/* A secret that stands where the name of its file belongs is one still: only what can be nothing but a path is shown. */
+static void report_unreadable(struct reading *reading, struct slice name, struct slice file, const char *why)
+{
+    bool is_path = slice_starts_with(file, "/") || slice_starts_with(file, "./") || slice_starts_with(file, "../");
+    start_mistake(reading->mistakes, name, file, !is_path, NULL);
+    text_printf(reading->mistakes, "%s%s\n", why, is_path ? "" : " (not shown, it may be a secret itself: a path begins with /, ./ or ../)");
+}
+
 /* Fills `given` from NAME or NAME_FILE; false when there was a mistake. A value that is set nowhere stays NULL. */
 static bool take(struct reading *reading, struct slice name, struct settings_given *given)
 {
@@ -129,10 +137,8 @@ static bool take(struct reading *reading, struct slice name, struct settings_giv
     } else if (file != NULL) {
         given->value = content_read(file, &problem);
         given->file = memory_copy(file, strlen(file));
-        if (given->value == NULL) {
-            start_mistake(reading->mistakes, text_slice(&file_name), slice_of(file), false, NULL);
-            text_printf(reading->mistakes, "%s\n", problem.start);
-        }
+        if (given->value == NULL)
+            report_unreadable(reading, text_slice(&file_name), slice_of(file), problem.start);
     } else if (value != NULL) {
         given->value = memory_copy(value, strlen(value));
     }
@@ -159,7 +165,8 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
     text_init(&problem, 1000);
     bool fine = row->parse(row, slice_of(given->value), reading->settings, &problem);
     if (!fine) {
-        start_mistake(reading->mistakes, slice_of(row->shown.name), slice_of(given->value), row->mask != ROW_SHOWN, given->file);
+        bool secret = row->mask != ROW_SHOWN || slice_starts_with(slice_of(given->value), "-----BEGIN"); /* a key where its file's name belongs */
+        start_mistake(reading->mistakes, slice_of(row->shown.name), slice_of(given->value), secret, given->file);
         text_append(reading->mistakes, text_slice(&problem));
         text_append_char(reading->mistakes, '\n');
     }

@@ -41,7 +41,8 @@ static char *property_of(struct slice name)
 
 static bool is_secret(const char *property)
 {
-    static const char *const parts[] = { "password", "secret", "key.pem", "sasl.oauthbearer" };
+    /* librdkafka refuses sasl.jaas.config, but what is refused is shown, too */
+    static const char *const parts[] = { "password", "secret", "key.pem", "sasl.oauthbearer", "sasl.jaas" };
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         if (strstr(property, parts[i]) != NULL)
             return true;

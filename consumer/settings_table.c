@@ -110,7 +110,7 @@ const struct row settings_rows[] = {
     { ROW("JOBHOOK_LOG_FORMAT", "json", "json or text"),
       .parse = parse_log_format, TO(log_format) },
     { ROW("JOBHOOK_OTLP_ENDPOINT", "", "collector of traces, http://host:4318 or https://…: each attempt becomes a span (OTLP/HTTP, JSON)"),
-      .parse = parse_otlp_endpoint, TO(otlp_endpoint) },
+      .parse = parse_otlp_endpoint, TO(otlp_endpoint), .mask = ROW_URL_MASKED },
     { ROW("JOBHOOK_OTLP_HEADERS", "", "headers for the collector, name=value with commas between, values percent-encoded"),
       .parse = parse_otlp_headers, .mask = ROW_MASKED, .shown.secret = true },
     { ROW("JOBHOOK_OTLP_CA_FILE", "system", "CA bundle for the collector"),
