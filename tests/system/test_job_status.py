@@ -209,25 +209,51 @@ def test_more_than_can_wait_are_told_to_come_later(rig):
     wait_for(lambda: api.task("never")[0] == 404, 30, "Redis is back")
 
 
+def ask_without_reading(api, task):
+    """The connection, once the status line has come, and that status."""
+    host, port = api.address.split(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(30)
+    client.connect((host, int(port)))
+    client.sendall(f"GET /job-status/{task} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+    return client, client.recv(12)[-3:]
+
+
+@pytest.mark.same_everywhere
+def test_a_result_larger_than_all_that_may_be_held_is_answered_alone(make_rig):
+    rig = make_rig(partitions=1)
+    raw = '"' + "x" * (65 << 20) + '"'
+    _, api = start(rig, JOBHOOK_MAX_EVENT_BYTES="96MiB")
+    rig.publish(event("huge", raw=raw, status="failed"), event("small"), message_max_bytes=96 << 20, compression_type="gzip")
+
+    def huge():
+        try:  # whoever is too slow is cut off
+            status, _, body = Api(api.address).ask("/job-status/huge")
+        except (http.client.HTTPException, OSError):
+            return None
+        return status == 200 and body
+    answer = wait_for(huge, 60, "the whole of it")
+    assert answer.startswith(b'{"task_id":"huge","status":"failed","task_type":"find_email","error":' + raw.encode() + b',"delivery":{')
+    Api(api.address).wait_for_state("small", "nothing_to_send")
+    client, status = ask_without_reading(api, "huge")
+    others = [Api(api.address).ask("/job-status/" + task)[0] for task in ("small", "huge")]
+    client.close()
+    assert (status, others) == (b"200", [429, 429])
+    wait_for(lambda: Api(api.address).task("small")[0] == 200 and huge(), 60, "room again")
+
+
 def test_large_results_that_nobody_reads_are_not_all_held(make_rig):
     rig = make_rig(partitions=1, max_message_bytes=8 << 20)
     hook, api = start(rig)
     rig.publish(event("large", raw='"' + "x" * (4 << 20) + '"', status="failed"), event("small"))
     api.wait_for_state("large", "nothing_to_send")  # and is kept, so that Kafka is not asked for it again
     api.wait_for_state("small", "nothing_to_send")
-    host, port = api.address.split(":")
-    request = f"GET /job-status/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
-    clients = []
-    for _ in range(24):
-        clients.append(socket.socket())
-        clients[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        clients[-1].settimeout(30)
-        clients[-1].connect((host, int(port)))
-        clients[-1].sendall(request)
-    statuses = collections.Counter(client.recv(12)[-3:] for client in clients)
+    asked = [ask_without_reading(api, "large") for _ in range(24)]
+    statuses = collections.Counter(status for _, status in asked)
     assert statuses[b"200"] >= 15 and statuses[b"429"] > 0 and statuses.total() == 24, statuses  # 15 are not quite 64 MiB
     assert api.task("small")[0] == 200
-    for client in clients:
+    for client, _ in asked:
         client.close()
     wait_for(lambda: api.task("large")[0] == 200, 30, "room again")
 
