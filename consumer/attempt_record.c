@@ -10,7 +10,7 @@ static struct slice origin_of(const struct url *url)
     return (struct slice){ url->origin, url->origin_length };
 }
 
-/* How many bytes from `at` on are to be blanked: C0, DEL, C1 (two bytes), and the bidirectional controls (three). */
+/* How many bytes from `at` on are to be blanked: C0, DEL, C1 (two bytes), and the bidirectional controls (two or three). */
 static size_t unsafe_bytes(struct slice bytes, size_t at)
 {
     const unsigned char *c = (const unsigned char *)bytes.start + at;
@@ -18,6 +18,8 @@ static size_t unsafe_bytes(struct slice bytes, size_t at)
     if (c[0] < 0x20 || c[0] == 0x7f)
         return 1;
     if (c[0] == 0xc2 && left > 1 && c[1] >= 0x80 && c[1] <= 0x9f)
+        return 2;
+    if (c[0] == 0xd8 && left > 1 && c[1] == 0x9c)
         return 2;
     if (c[0] == 0xe2 && left > 2 &&
         ((c[1] == 0x80 && ((c[2] >= 0xaa && c[2] <= 0xae) || c[2] == 0x8e || c[2] == 0x8f)) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)))

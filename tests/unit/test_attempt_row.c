@@ -87,6 +87,7 @@ Test(attempt_row, an_answer_is_made_safe_for_whoever_prints_it)
           "gpj",
           "   gpj" },
         { "\xe2\x81\xa6x\xe2\x80\x8f", "   x   " },
+        { "a\xd8\x9cz\xd8", "a  z\xef\xbf\xbd" },
         { "\x7f", " " },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
