@@ -209,6 +209,8 @@ bool redis_address_parse(struct slice url, struct redis_address *address, const 
 
 void redis_address_finish(struct redis_address *address)
 {
+    if (address->password != NULL)
+        explicit_bzero(address->password, strlen(address->password));
     free(address->host);
     free(address->path);
     free(address->user);
