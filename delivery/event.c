@@ -25,6 +25,8 @@ struct reading {
     struct event_value values[MEMBERS];
     size_t name_count;
     struct slice names[EVENT_MEMBERS_MAX];
+    bool hashed;                        /* one of them has escapes */
+    uint64_t hashes[EVENT_MEMBERS_MAX]; /* of the names, then */
 };
 
 /* ---- The record ---- */
@@ -172,17 +174,36 @@ static enum event_member find_member(struct slice name)
     return member;
 }
 
+static void begin_to_hash(struct reading *reading)
+{
+    reading->hashed = true;
+    for (size_t i = 0; i < reading->name_count; i++)
+        reading->hashes[i] = json_string_hash(reading->names[i]);
+}
+
+/* Long names with escapes that differ at their ends only would take seconds to compare each with each. */
+static bool is_noted(const struct reading *reading, struct slice name, uint64_t hash)
+{
+    for (size_t i = 0; i < reading->name_count; i++)
+        if ((!reading->hashed || reading->hashes[i] == hash) && json_string_equal(reading->names[i], name))
+            return true;
+    return false;
+}
+
 static const char *note_name(struct reading *reading, struct slice name)
 {
     size_t length;
-    if (!json_string_is_plain(name) && !json_string_decode(name, NULL, 0, &length))
+    bool plain = json_string_is_plain(name);
+    if (!plain && !json_string_decode(name, NULL, 0, &length))
         return "the name of a member holds half of a surrogate pair";
     if (reading->name_count == EVENT_MEMBERS_MAX)
         return "there are more than 256 members at the top level";
-    for (size_t i = 0; i < reading->name_count; i++) {
-        if (json_string_equal(reading->names[i], name))
-            return "a member is given twice at the top level";
-    }
+    if (!plain && !reading->hashed)
+        begin_to_hash(reading);
+    uint64_t hash = reading->hashed ? json_string_hash(name) : 0;
+    if (is_noted(reading, name, hash))
+        return "a member is given twice at the top level";
+    reading->hashes[reading->name_count] = hash;
     reading->names[reading->name_count++] = name;
     return NULL;
 }
@@ -323,6 +344,7 @@ static void reading_init(struct reading *reading, struct slice text)
     reading->problem = NULL;
     memset(reading->values, 0, sizeof(reading->values));
     reading->name_count = 0;
+    reading->hashed = false;
 }
 
 static const char *read_members(struct reading *reading)

@@ -190,3 +190,13 @@ bool json_string_is(struct slice raw, const char *meaning)
     assert(memchr(meaning, '\\', strlen(meaning)) == NULL); /* it is decoded already */
     return decoders_agree(decoder_of(json_string_inside(raw)), wanted);
 }
+
+/* FNV-1a (Fowler, Noll, Vo), of the decoded bytes. */
+uint64_t json_string_hash(struct slice raw)
+{
+    struct decoder decoder = decoder_of(json_string_inside(raw));
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (int byte; (byte = next_byte(&decoder)) >= 0;)
+        hash = (hash ^ (uint64_t)byte) * UINT64_C(0x100000001b3);
+    return hash;
+}

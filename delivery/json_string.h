@@ -7,6 +7,8 @@
 
 #include "consumer/base/text.h"
 
+#include <stdint.h>
+
 /* Whether the bytes are one string, by RFC 8259's grammar; UTF-8 is another question. What no parser has looked at is asked this first. */
 bool json_string_is_well_formed(struct slice raw);
 
@@ -21,5 +23,7 @@ MUST_USE bool json_string_decode(struct slice raw, char *decoded, size_t most, s
 /* Whether two strings mean the same: "task_id" and "task\u005fid" do. */
 bool json_string_equal(struct slice a, struct slice b);
 bool json_string_is(struct slice raw, const char *meaning);
+/* The same for strings that mean the same. Whoever chooses them can make others meet: to save comparisons, not to replace them. */
+uint64_t json_string_hash(struct slice raw);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct event *event_of(struct slice value)
 {
@@ -500,4 +501,31 @@ Test(event, takes_256_members_and_not_one_more)
     value = event_with_members(257);
     expect_problem(slice_of(value), "more than 256 members");
     free(value);
+}
+
+/* 250 names of 32 KB, each but its last bytes like the others: compared each with each they would outlast the limit. */
+static struct text event_with_long_names(const char *first_letter)
+{
+    struct text value;
+    text_init(&value, 16 << 20);
+    text_append_string(&value, "{\"task_id\":\"t\"," COMPLETED);
+    for (unsigned i = 0; i < 250; i++)
+        text_printf(&value, ",\"%s%032000u\":1", first_letter, i);
+    return value;
+}
+
+Test(event, tells_long_names_apart_that_differ_at_their_ends_only)
+{
+    static const char *const first_letters[] = { "a", "\\u0061" };
+    const struct rlimit limit = { 8, 8 }; /* seconds of CPU */
+    setrlimit(RLIMIT_CPU, &limit);
+    for (size_t i = 0; i < COUNT_OF(first_letters); i++) {
+        struct text value = event_with_long_names(first_letters[i]), twice = event_with_long_names(first_letters[i]);
+        text_append_char(&value, '}');
+        event_destroy(parsed(value.start));
+        text_printf(&twice, ",\"\\u0061%032000u\":1}", 123);
+        expect_problem(text_slice(&twice), "given twice");
+        text_finish(&value);
+        text_finish(&twice);
+    }
 }

@@ -153,6 +153,8 @@ Test(json_string, compares_what_strings_mean)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         cr_expect_eq(json_string_equal(slice_of(cases[i].a), slice_of(cases[i].b)), cases[i].equal, "%s %s", cases[i].a, cases[i].b);
         cr_expect_eq(json_string_equal(slice_of(cases[i].b), slice_of(cases[i].a)), cases[i].equal, "%s %s", cases[i].b, cases[i].a);
+        cr_expect_eq(json_string_hash(slice_of(cases[i].a)) == json_string_hash(slice_of(cases[i].b)), cases[i].equal, "%s %s", cases[i].a,
+                     cases[i].b);
     }
     cr_assert(json_string_is(SLICE("\"\\u0066ailed\""), "failed"));
     cr_assert(json_string_is(SLICE("\"failed\""), "failed"));
