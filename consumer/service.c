@@ -7,6 +7,7 @@
 #include "consumer/certificates.h"
 #include "consumer/http/job_status.h"
 #include "consumer/http/probes.h"
+#include "consumer/idle_connections.h"
 #include "consumer/memory_limit.h"
 #include "consumer/privileges.h"
 #include "consumer/reload.h"
@@ -56,20 +57,10 @@ uint64_t service_descriptors_needed(const struct settings *settings)
     return settings->workers * (settings->max_in_flight + DESCRIPTORS_APART) + api;
 }
 
-/* What is left beyond those needed may lie in idle connections, of which a worker keeps a quarter more than the number at worst. */
-static uint32_t idle_connections(uint64_t spare, uint64_t workers)
-{
-    uint64_t each = spare / workers / 5 * 4;
-    if (each > LANES_IDLE_CONNECTIONS)
-        return LANES_IDLE_CONNECTIONS;
-    return each == 0 ? 1 : (uint32_t)each;
-}
-
-/* No more than take a quarter of the memory that may be taken: as many as a process with fewer receivers needs would have the kernel end it. */
 static void limit_connections(struct service *service)
 {
     uint64_t limit = memory_limit_bytes();
-    uint32_t each = idle_connections(limit / 4 / LANES_CONNECTION_BYTES, service->settings->workers);
+    uint32_t each = idle_connections_by_memory(limit, service->settings->workers);
     if (each >= service->idle_connections)
         return;
     service->idle_connections = each;
@@ -88,7 +79,7 @@ static bool raise_descriptors(struct service *service)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= needed) {
-        service->idle_connections = idle_connections(limit.rlim_cur - needed, settings->workers);
+        service->idle_connections = idle_connections_by_descriptors(limit.rlim_cur - needed, settings->workers); /* beyond those needed */
         return true;
     }
     log_error(

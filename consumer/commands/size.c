@@ -21,7 +21,7 @@ const char command_size_help[] =
     "  --rate N             events a second at the peak, 1 to 1000000\n"
     "  --timeout-share P    percent of the events whose endpoint never answers (default 1)\n"
     "  --failure-share P    percent of the events that are answered quickly, and never with a 2xx (default 1)\n"
-    "  --endpoints N        hosts that are called within a minute: their connections are kept (default 1000)\n"
+    "  --endpoints N        hosts that are called within a minute: their connections are kept, as far as memory allows (default 1000)\n"
     "  --latency-ms N       how long an answer takes (default 300)\n"
     "  --event-bytes N      of an event, on average (default 2048)\n"
     "  --state-ttl-h N      JOBHOOK_STATE_TTL in hours (default 24)\n"
@@ -123,7 +123,7 @@ static const char *bytes_shown(uint64_t bytes, char shown[32])
 
 static void print_needs(const struct sizing_asked *asked, const struct sizing_needs *needs)
 {
-    char memory[32], redis[32], input[32], retry[32], dead[32];
+    char memory[32], all[32], redis[32], input[32], retry[32], dead[32];
     printf("%" PRIu64 " events/s, %g %% without an answer, %g %% refused: %" PRIu64 " attempts/s\n\n", asked->rate,
            (double)asked->timeout_ppm / 10000, (double)asked->failure_ppm / 10000, needs->attempts_per_s);
     printf("copies            %" PRIu64 " with JOBHOOK_WORKERS=%" PRIu64 " (one may be away), %" PRIu64 " millicores together\n", needs->copies,
@@ -133,7 +133,11 @@ static void print_needs(const struct sizing_asked *asked, const struct sizing_ne
     if (needs->in_flight_per_worker > SIZING_IN_FLIGHT)
         printf("; JOBHOOK_MAX_IN_FLIGHT=%" PRIu64 ", or they wait for each other", needs->in_flight_per_worker);
     printf("\n");
-    printf("memory            %s for each copy at the most\n", bytes_shown(needs->memory_bytes, memory));
+    printf("memory            %s for each copy at the most", bytes_shown(needs->memory_bytes, memory));
+    if (needs->connections_kept < needs->connections)
+        printf("; with that as its limit it keeps %" PRIu64 " idle connections, with %s all %" PRIu64, needs->connections_kept,
+               bytes_shown(needs->connections_bytes, all), needs->connections);
+    printf("\n");
     printf("Redis             %s, %" PRIu64 " scripts/s: %" PRIu64 " %% of a core%s\n", bytes_shown(needs->redis_bytes, redis),
            needs->redis_scripts_per_s, needs->redis_percent,
            needs->redis_percent > 80 ? " - MORE THAN ONE REDIS CAN DO: divide the events among several installations" : "");

@@ -1,6 +1,7 @@
 #include "consumer/commands/sizing.h"
 
 #include "consumer/base/check.h"
+#include "consumer/idle_connections.h"
 #include "delivery/lanes.h"
 
 #define MILLION UINT64_C(1000000)
@@ -44,10 +45,12 @@ static uint64_t divided_up(uint64_t value, uint64_t by)
     return (value + by - 1) / by;
 }
 
-/* Records written each second, kept that long, on that many brokers. */
+/* Records written each second, kept that long, on that many brokers. 16 EiB stand for all that is more. */
 static uint64_t disk_bytes(const struct sizing_asked *asked, uint64_t per_million_s, uint64_t bytes, uint64_t keep_ms)
 {
-    return per_million_s * bytes / MILLION * (keep_ms / 1000) * asked->replication;
+    __extension__ typedef unsigned __int128 wide;
+    wide all = (wide)per_million_s * bytes / MILLION * (keep_ms / 1000) * asked->replication;
+    return all > UINT64_MAX ? UINT64_MAX : (uint64_t)all;
 }
 
 static void compute_load(const struct sizing_asked *asked, struct sizing_needs *needs)
@@ -62,11 +65,19 @@ static void compute_load(const struct sizing_asked *asked, struct sizing_needs *
     needs->in_flight = at_least(divided_up(answered * asked->latency_ms + silent * asked->timeout_ms, 1000 * MILLION), 1);
 }
 
-/* By a copy that serves all endpoints. */
-static uint64_t kept_connections(const struct sizing_asked *asked, const struct sizing_needs *needs)
+static uint64_t at_most(uint64_t value, uint64_t most)
 {
-    uint64_t most = needs->workers_per_copy * LANES_IDLE_CONNECTIONS;
-    return asked->endpoints < most ? asked->endpoints : most;
+    return value < most ? value : most;
+}
+
+/* By TLS, of a copy that serves all endpoints. */
+static void compute_connections(const struct sizing_asked *asked, struct sizing_needs *needs)
+{
+    uint64_t workers = needs->workers_per_copy;
+    needs->connections = asked->plain_http ? 0 : at_most(asked->endpoints, workers * LANES_IDLE_CONNECTIONS);
+    needs->memory_bytes += needs->connections * figures[TLS_BYTES].value;
+    needs->connections_kept = at_most(needs->connections, workers * idle_connections_by_memory(needs->memory_bytes, workers));
+    needs->connections_bytes = at_least(idle_connections_memory(needs->connections, workers), needs->memory_bytes);
 }
 
 static void compute_copies(const struct sizing_asked *asked, struct sizing_needs *needs)
@@ -81,7 +92,8 @@ static void compute_copies(const struct sizing_asked *asked, struct sizing_needs
     uint64_t flight = divided_up(needs->in_flight, needs->copies - 1);
     needs->memory_bytes = figures[COPY_BYTES].value + needs->workers_per_copy * figures[HELD_BYTES].value + flight * figures[FLIGHT_BYTES].value;
     if (!asked->plain_http)
-        needs->memory_bytes += (flight + kept_connections(asked, needs)) * figures[TLS_BYTES].value;
+        needs->memory_bytes += flight * figures[TLS_BYTES].value;
+    compute_connections(asked, needs);
 }
 
 static void compute_stores(const struct sizing_asked *asked, struct sizing_needs *needs)

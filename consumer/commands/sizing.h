@@ -31,7 +31,10 @@ struct sizing_needs {
     uint64_t copies;
     uint64_t workers_per_copy;
     uint64_t partitions;
-    uint64_t memory_bytes; /* of one copy */
+    uint64_t memory_bytes;      /* of one copy */
+    uint64_t connections;       /* that it would keep */
+    uint64_t connections_kept;  /* with no more memory than that: a part of it only may lie in them */
+    uint64_t connections_bytes; /* of memory, to keep all */
     uint64_t redis_bytes;
     uint64_t redis_scripts_per_s;
     uint64_t redis_percent; /* of the one core that Redis has */

@@ -1,6 +1,7 @@
 #include "consumer/commands/sizing.h"
 
 #include "consumer/base/check.h"
+#include "consumer/idle_connections.h"
 #include "delivery/lanes.h"
 
 #include <criterion/criterion.h>
@@ -97,6 +98,43 @@ Test(sizing, many_endpoints_cost_memory_up_to_a_bound)
     }
     cr_assert_eq(bytes[1] - bytes[0], 10000 * LANES_CONNECTION_BYTES);
     cr_assert_eq(bytes[2] - bytes[0], LANES_IDLE_CONNECTIONS * LANES_CONNECTION_BYTES);
+}
+
+/* A quarter of the memory may lie in them: the rest is for what the others are. */
+Test(sizing, says_how_many_connections_its_memory_keeps)
+{
+    for (uint64_t endpoints = 1; endpoints <= 1000000; endpoints = endpoints * 3 / 2 + 1) {
+        for (uint64_t rate = 1; rate <= SIZING_RATE_MAX; rate *= 10) {
+            struct sizing_asked one = asked(rate, 0, 0);
+            one.endpoints = endpoints;
+            struct sizing_needs needs = needs_of(one);
+            uint64_t workers = needs.workers_per_copy;
+            cr_assert_leq(needs.connections_kept, needs.connections);
+            cr_assert(needs.connections_kept == needs.connections ||
+                      needs.connections_kept == workers * idle_connections_by_memory(needs.memory_bytes, workers));
+            cr_assert_geq(workers * idle_connections_by_memory(needs.connections_bytes, workers), needs.connections);
+            cr_assert(needs.connections_kept < needs.connections || needs.connections_bytes == needs.memory_bytes);
+        }
+    }
+    struct sizing_asked few = asked(1000, 0, 0), many = few;
+    few.endpoints = 1000;
+    many.endpoints = 10000;
+    cr_expect_eq(needs_of(few).connections_kept, 1000);
+    cr_expect_lt(needs_of(many).connections_kept, 5000);
+    many.plain_http = true;
+    cr_expect_eq(needs_of(many).connections, 0);
+}
+
+Test(sizing, no_disk_is_too_large_for_it)
+{
+    struct sizing_asked most = asked(SIZING_RATE_MAX, 0, 1000000);
+    most.event_bytes = 512 << 20;
+    most.retention_ms = 3650 * DAY_MS;
+    most.replication = 10;
+    struct sizing_needs needs = needs_of(most);
+    cr_assert(needs.input_disk_bytes == UINT64_MAX && needs.retry_disk_bytes == UINT64_MAX && needs.dead_disk_bytes == UINT64_MAX);
+    most.rate = 10;
+    cr_assert_eq(needs_of(most).input_disk_bytes, UINT64_C(10) * (512 << 20) * 3650 * 86400 * 10);
 }
 
 Test(sizing, every_figure_says_where_it_comes_from)
