@@ -74,11 +74,21 @@ static bool answer_slowly(const struct visit *visit)
     return wait_ms(visit, 50) && answer_ok(visit);
 }
 
+enum { CROWD = 64 };
+
+static bool answer_the_crowd(const struct visit *visit)
+{
+    while (atomic_load(&visit->receiver->requests) < CROWD * visit->number)
+        if (!wait_ms(visit, 10))
+            return false;
+    return answer_ok(visit);
+}
+
 Test(post_connections, are_as_many_as_posts_in_flight)
 {
-    static struct posted posted[64];
+    static struct posted posted[CROWD];
     char url[256];
-    begin_with(answer_slowly, (struct lanes_options){ .lane_count = 0 });
+    begin_with(answer_the_crowd, (struct lanes_options){ .lane_count = 0 });
     rig_url(url, "http", "127.0.0.1", receiver.port, "/");
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < COUNT_OF(posted); i++)
