@@ -257,8 +257,7 @@ static void set_longs(CURL *easy)
         { CURLOPT_BUFFERSIZE, 4096 },          /* 7.88 keeps one for each transfer in flight; answers are short */
         { CURLOPT_CONNECTTIMEOUT, 24 * 3600 }, /* never: the deadline is ours */
         { CURLOPT_MAXAGE_CONN, 24 * 3600 },    /* likewise: wires_hang_up_idle */
-        /* An entry is of use until its post dials, at once. Every post that ends looks at all that its lane's table holds, which would be a minute's;
-         * less than two seconds could end while it dials, as whole ones are counted. */
+        /* An entry is of use until its post dials, and each post that ends looks at all of its lane. 1 could end at once: whole seconds are counted. */
         { CURLOPT_DNS_CACHE_TIMEOUT, 2 },
     };
     for (size_t i = 0; i < COUNT_OF(longs); i++)
@@ -444,6 +443,7 @@ static void set_body(struct post *post, const struct request *request)
 {
     const struct text *body = &request->body;
     post->large = body->length > LARGE_BODY;
+    curl_easy_setopt(post->easy, CURLOPT_UPLOAD_BUFFERSIZE, post->large ? 65536L : 16384L); /* 8 has one for each post under way, full of zeros */
     curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);
     curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, body->length > 0 ? body->start : "");
 }

@@ -183,6 +183,7 @@ void post_bounds_set(void *ssl_ctx)
     pthread_once(&once, init);
     SSL_CTX_set_msg_callback(ssl_ctx, on_message);
     SSL_CTX_set_max_cert_list(ssl_ctx, CHAIN_BYTES_MAX);
+    SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS); /* 33 KB of each connection that waits; libcurl 8 does not */
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
     take_no_packed_certificates(ssl_ctx);
 }

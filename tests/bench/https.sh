@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 posts=${1:-20000}
 deploy/install.sh test
+ulimit -n "$(ulimit -H -n)"
 mkdir -p .build/logs
 log=.build/logs/build-bench-https.log
 if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release --target bench_post bare_tls bench_signature bench_guard; } >"$log" 2>&1; then
@@ -13,7 +14,7 @@ if ! { cmake --preset release -DJOBHOOK_TESTS=ON && cmake --build .build/release
 fi
 programs=.build/release/tests
 folder=$(mktemp -d)
-trap 'kill "$nginx" 2>/dev/null || true; rm -rf "$folder"' EXIT
+trap 'kill "$nginx" 2>/dev/null && wait "$nginx" || true; rm -rf "$folder"' EXIT
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/key" -out "$folder/crt" -days 2 -subj /CN=bench \
     -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 read -r h1 h2 fresh < <(/usr/bin/python3 -c 'import socket
@@ -25,8 +26,8 @@ daemon off; worker_processes 1; pid $folder/pid; error_log stderr crit;
 events { worker_connections 4096; }
 http {
     access_log off; ${temporary}keepalive_requests 1000000000; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:x:1m; ssl_certificate $folder/crt; ssl_certificate_key $folder/key;
-    server { listen 127.0.0.1:$h1 ssl; location / { return 200 ok; } }
-    server { listen 127.0.0.1:$h2 ssl http2; location / { return 200 ok; } }
+    server { listen 127.0.0.1:$h1 ssl backlog=4096; location / { return 200 ok; } }
+    server { listen 127.0.0.1:$h2 ssl http2 backlog=4096; location / { return 200 ok; } }
     server { listen 127.0.0.1:$fresh ssl; keepalive_timeout 0; location / { return 200 ok; } }
 }
 EOF
@@ -41,10 +42,12 @@ echo "== keep-alive HTTPS, HTTP/2, one request at a time on each of 64 connectio
 echo "== a fresh HTTPS connection for each POST (sessions resumed)"
 "$programs/bench_post" $((posts / 10)) 16 3 "https://127.0.0.1:$fresh/hook" "$folder/crt"
 "$programs/bare_tls" "$fresh" "$folder/crt" $((posts / 10))
-echo "== memory of a connection by TLS"
-memory_of() { "$programs/bench_post" 4000 400 1 "$@" | sed -n 's/memory at most: \([0-9]*\) KiB/\1/p'; }
-plain=$(memory_of) tls=$(memory_of "https://127.0.0.1:$h1/hook" "$folder/crt")
-echo "$(((tls - plain) / 400)) KiB more for each of 400 connections at once than without"
+echo "== memory of a POST under way, with a connection of its own"
+memory_of() { "$programs/bench_post" $(($1 * 3)) "$@" | sed -n 's/memory of the lanes at most: \([0-9]*\) KiB/\1/p'; }
+each_of_2000() { echo "$(((($(memory_of 2400 1 "$@") - $(memory_of 400 1 "$@")) * 1024) / 2000)) bytes"; }
+echo "http: $(each_of_2000)"
+echo "HTTPS, HTTP/1.1: $(each_of_2000 "https://127.0.0.1:$h1/hook" "$folder/crt")"
+echo "HTTPS, HTTP/2: $(each_of_2000 "https://127.0.0.1:$h2/hook" "$folder/crt" h2)"
 echo "== signatures"
 "$programs/bench_signature"
 echo "== egress policy on a connection that is used again"

@@ -27,6 +27,7 @@ http {{
     server {{
         listen 127.0.0.1:{h1} ssl;
         location / {{ proxy_pass http://{behind}; }}
+        location /unread {{ return 200 "ok"; }}
     }}
 }}
 """
