@@ -117,9 +117,9 @@ Test(sizing, says_how_many_connections_its_memory_keeps)
         }
     }
     struct sizing_asked few = asked(1000, 0, 0), many = few;
-    few.endpoints = 1000;
+    few.endpoints = 100;
     many.endpoints = 10000;
-    cr_expect_eq(needs_of(few).connections_kept, 1000);
+    cr_expect_eq(needs_of(few).connections_kept, 100);
     cr_expect_lt(needs_of(many).connections_kept, 5000);
     many.plain_http = true;
     cr_expect_eq(needs_of(many).connections, 0);
