@@ -227,6 +227,7 @@ static bool make(struct posting *posting)
                                                  .proxy = settings->proxy,
                                                  .client_cert = settings->client_cert,
                                                  .client_key = settings->client_key,
+                                                 .http2 = settings->http2,
                                                  .tls_sight = &posting->tls };
     posting->lanes = lanes_create(&posting->loop, &lanes_options);
     struct signature_options signature_options = { .keys = &settings->signing_keys, .scope = settings->signing_scope };

@@ -76,6 +76,15 @@ def test_http1_where_http2_is_not_offered_or_not_wanted(rig, certificate, make_n
     assert {s[0] for s in nginx.seen()} == {"HTTP/1.1"}
 
 
+def test_send_offers_what_the_service_offers(rig, certificate, make_nginx):
+    nginx = make_nginx(rig)
+    for wanted in ("true", "false"):
+        tool = rig.jobhook(JOBHOOK_CA_FILE=certificate + ".crt", JOBHOOK_HTTP2=wanted)
+        code, output, _ = tool.command("send", f"https://127.0.0.1:{nginx.h2}/ok")
+        assert code == 0 and (", h2, " in output) == (wanted == "true"), output
+    wait_for(lambda: sorted(s[0] for s in nginx.seen()) == ["HTTP/1.1", "HTTP/2.0"], 20, "nginx writes its log behind the answer")
+
+
 class Hostile(Process):
     def __init__(self, folder, certificate):
         super().__init__(folder, "hostile")
