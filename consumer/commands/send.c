@@ -302,7 +302,7 @@ static bool read_arguments(struct wish *wish, int argc, char **argv)
     if (optind + 1 != argc)
         return complain("where to?", "name one URL");
     wish->url = argv[optind];
-    return true;
+    return wish->url[0] != '\0' || complain("where to?", "the URL is empty");
 }
 
 static struct event *make_event(const struct wish *wish)

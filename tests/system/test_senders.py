@@ -92,6 +92,8 @@ def test_send_says_how_it_failed(rig):
     code, output, _ = tool.command("send", rig.receiver.url("ok"), "--failed")
     assert code == 0 and '"error":"this is a test' in output
     assert tool.command("send", "http://x/", "--type", "lunch")[0] == 2 and tool.command("send")[0] == 2
+    code, _, errors = tool.command("send", "")
+    assert code == 2 and "the URL is empty" in errors
     assert tool.command("send", "http://a.example.com/" + "x" * 9000)[0] == 1
 
 
