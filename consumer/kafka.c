@@ -229,6 +229,12 @@ static void variable_name(const char *property, char *name, size_t size)
         *c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 }
 
+/* Its own sentence repeats the value, but for what this build of librdkafka cannot do at all. */
+static bool may_be_told(const char *error, const struct kafka_property *property)
+{
+    return !property->secret || (strstr(error, "not supported") != NULL && strstr(error, property->value) == NULL);
+}
+
 static bool set_passed_on(rd_kafka_conf_t *conf, const struct kafka_property *property, char *problem, size_t size)
 {
     char error[256], variable[128];
@@ -238,10 +244,10 @@ static bool set_passed_on(rd_kafka_conf_t *conf, const struct kafka_property *pr
     variable_name(property->name, variable, sizeof variable);
     if (result == RD_KAFKA_CONF_UNKNOWN)
         snprintf(problem, size, "%s: librdkafka %s knows no property %s", variable, rd_kafka_version_str(), property->name);
-    else if (property->secret) /* its own sentence repeats the value */
+    else if (!may_be_told(error, property))
         snprintf(problem, size, "%s: librdkafka does not take this value for %s", variable, property->name);
     else
-        snprintf(problem, size, "%s=%s: %s", variable, property->value, error);
+        snprintf(problem, size, "%s=%s: %s", variable, property->secret ? "***" : property->value, error);
     return false;
 }
 

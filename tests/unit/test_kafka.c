@@ -116,6 +116,15 @@ Test(kafka, a_secret_value_is_never_repeated)
     cr_assert_null(strstr(problem, "hunter2"), "%s", problem);
 }
 
+/* Debian 12's librdkafka has no OIDC, either; 13's has. */
+Test(kafka, what_librdkafka_cannot_do_at_all_is_told_of_secrets_too)
+{
+    const char *problem = refusal((struct kafka_property){ .name = "sasl.jaas.config", .value = "password=hunter2;", .secret = true });
+    cr_assert_not_null(strstr(problem, "KAFKA_SASL_JAAS_CONFIG=***: Java JAAS configuration is not supported"), "%s", problem);
+    problem = refusal((struct kafka_property){ .name = "sasl.jaas.config", .value = "JAAS", .secret = true });
+    cr_assert_str_eq(problem, "KAFKA_SASL_JAAS_CONFIG: librdkafka does not take this value for sasl.jaas.config");
+}
+
 Test(kafka, a_property_of_newer_versions_can_be_tried)
 {
     struct settings settings = some_settings();
