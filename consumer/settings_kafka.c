@@ -16,6 +16,7 @@ static const struct refusal {
     { "enable.auto.offset.store", "cannot be changed: jobhook decides which offsets are finished" },
     { "acks", "cannot be changed: a retry record counts only when all replicas have it" },
     { "request.required.acks", "cannot be changed: a retry record counts only when all replicas have it" },
+    { "delivery.report.only.error", "cannot be changed: a retry record counts only when Kafka has said that it has it" },
     { "isolation.level", "cannot be changed: events of aborted transactions are never delivered" },
     { "auto.offset.reset", "cannot be changed: a first start reads from the beginning, or events would be lost" },
     { "partition.assignment.strategy", "cannot be changed: range keeps a partition of all topics in one copy" },

@@ -620,6 +620,7 @@ Test(settings, properties_that_safety_rests_on_are_refused)
                                          "ENABLE_AUTO_OFFSET_STORE",
                                          "ACKS",
                                          "REQUEST_REQUIRED_ACKS",
+                                         "DELIVERY_REPORT_ONLY_ERROR",
                                          "ENABLE_IDEMPOTENCE",
                                          "ENABLE_GAPLESS_GUARANTEE",
                                          "TRANSACTIONAL_ID",
