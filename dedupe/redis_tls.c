@@ -67,6 +67,11 @@ static bool expect_name(SSL *session, const char *host)
     return SSL_set_tlsext_host_name(session, host) == 1 && SSL_set1_host(session, host) == 1;
 }
 
+void redis_tls_forget_errors(void)
+{
+    ERR_clear_error();
+}
+
 bool redis_tls_wants_write(const struct ssl_st *session)
 {
     return SSL_want(session) == SSL_WRITING;
@@ -147,6 +152,10 @@ struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_
     (void)context, (void)address;
     snprintf(why, size, "the installed hiredis has no TLS");
     return NULL;
+}
+
+void redis_tls_forget_errors(void)
+{
 }
 
 bool redis_tls_wants_write(const struct ssl_st *session)

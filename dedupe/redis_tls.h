@@ -15,6 +15,8 @@ struct ssl_st;
  * client certificate is shown to a server that asks. Reads the files each time, so that a mended one helps at the next connection. NULL: `why`
  * says why. The context owns what is returned. */
 MUST_USE struct ssl_st *redis_tls_start(struct redisContext *context, const struct redis_address *address, char *why, size_t size);
+/* Before each read and write: what failed on another connection of this thread, a receiver's, OpenSSL would take for a failure of this one. */
+void redis_tls_forget_errors(void);
 /* What TLS waits for is room to write, whatever was asked of it. */
 bool redis_tls_wants_write(const struct ssl_st *session);
 /* After the connection broke: which side refused the other's certificate, why, and what to do; false when neither did. */

@@ -148,6 +148,8 @@ void redis_wire_flush(struct redis_wire *wire)
     size_t before = 0, left = sdslen(line->context->obuf);
     do {
         before = left;
+        if (line->session != NULL)
+            redis_tls_forget_errors();
         if (redisBufferWrite(line->context, NULL) != REDIS_OK) {
             lose_broken(wire);
             return;
@@ -169,6 +171,8 @@ void redis_wire_read(struct redis_wire *wire)
     struct line *line = wire->line;
     if (line == NULL || line->context == NULL)
         return;
+    if (line->session != NULL)
+        redis_tls_forget_errors();
     if (redisBufferRead(line->context) != REDIS_OK) {
         lose_broken(wire);
         return;

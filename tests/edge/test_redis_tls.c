@@ -6,11 +6,17 @@
 #include "tests/edge/redis_server.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -143,13 +149,11 @@ static void count_replies(void *context, enum redis_state state, const struct re
 }
 
 /* How many of the scripts were answered; -1 when Redis was never up. */
-static int run_scripts(const char *host, const char *ca_file, uint64_t within_ms)
+static int run_scripts_at(const char *url, const char *ca_file, uint64_t within_ms)
 {
-    char url[64];
     const char *problem = NULL;
     struct redis_address address;
     int replies = 0;
-    snprintf(url, sizeof url, "rediss://%s:%s", host, port_word);
     cr_assert(redis_address_parse(slice_of(url), &address, &problem));
     address.ca_file = ca_file;
     struct redis *redis = redis_create(&loop, &(struct redis_options){ .address = &address });
@@ -166,6 +170,13 @@ static int run_scripts(const char *host, const char *ca_file, uint64_t within_ms
     uv_run(&loop, UV_RUN_ONCE);
     redis_address_finish(&address);
     return up ? replies : -1;
+}
+
+static int run_scripts(const char *host, const char *ca_file, uint64_t within_ms)
+{
+    char url[64];
+    snprintf(url, sizeof url, "rediss://%s:%s", host, port_word);
+    return run_scripts_at(url, ca_file, within_ms);
 }
 
 static bool refused_without_tls(void)
@@ -185,6 +196,65 @@ Test(redis_tls, a_certificate_of_the_given_ca_and_the_right_name_is_taken)
     start_server("IP:127.0.0.1,DNS:localhost");
     cr_assert_eq(run_scripts("127.0.0.1", certificate_file, WAIT_MS), EVALS);
     cr_assert_eq(run_scripts("localhost", certificate_file, WAIT_MS), EVALS);
+}
+
+static int bind_to_port(int port, bool connect_to_it)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq((connect_to_it ? connect : bind)(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void carry(int from)
+{
+    char bytes[4096];
+    struct pollfd ends[2] = { { .fd = from, .events = POLLIN }, { .fd = bind_to_port((int)strtol(port_word, NULL, 10), true), .events = POLLIN } };
+    for (bool open = true; open && poll(ends, 2, -1) > 0;)
+        for (int i = 0; i < 2 && open; i++) {
+            ssize_t count = ends[i].revents == 0 ? -1 : recv(ends[i].fd, bytes, i == 0 ? sizeof bytes : 100, 0);
+            open = ends[i].revents == 0 || (count > 0 && send(ends[1 - i].fd, bytes, (size_t)count, MSG_NOSIGNAL) == count);
+            usleep(i == 0 ? 0 : 200);
+        }
+    close(ends[0].fd);
+    close(ends[1].fd);
+}
+
+/* Between us and Redis: what Redis says comes in pieces. */
+static void *carry_in_pieces(void *listener)
+{
+    int fd;
+    while ((fd = accept(*(int *)listener, NULL, NULL)) >= 0)
+        carry(fd);
+    return NULL;
+}
+
+/* As libcurl leaves it behind when a receiver's handshake has failed. */
+static void fail_elsewhere(uv_prepare_t *turn)
+{
+    (void)turn;
+    ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
+}
+
+Test(redis_tls, what_fails_on_other_connections_of_the_thread_ends_none_of_redis)
+{
+    uv_prepare_t turn;
+    pthread_t carrier;
+    char url[64];
+    if (refused_without_tls())
+        return;
+    start_server("IP:127.0.0.1");
+    int port = redis_server_free_port();
+    int listener = bind_to_port(port, false);
+    cr_assert(listen(listener, 1) == 0 && pthread_create(&carrier, NULL, carry_in_pieces, &listener) == 0);
+    uv_prepare_init(&loop, &turn);
+    uv_prepare_start(&turn, fail_elsewhere);
+    snprintf(url, sizeof url, "rediss://127.0.0.1:%d", port);
+    cr_expect_eq(run_scripts_at(url, certificate_file, WAIT_MS), EVALS);
+    uv_close((uv_handle_t *)&turn, NULL);
+    shutdown(listener, SHUT_RDWR);
+    pthread_join(carrier, NULL);
+    close(listener);
 }
 
 Test(redis_tls, a_certificate_of_an_unknown_ca_is_refused)
