@@ -3,6 +3,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "delivery/post_bounds.h"
+#include "delivery/post_options.h"
 #include "delivery/post_url.h"
 #include "delivery/retry_after.h"
 
@@ -51,6 +52,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
         post->saw.blocked = true;
         return CURL_SOCKET_BAD;
     }
+    post->saw.ipv6 = post->saw.ipv6 || address->family == AF_INET6;
     int fd = wires_open(post->shared->wires, address->family, address->socktype, address->protocol);
     /* An address family that this machine does not have is no lack of ours: the next address is tried. */
     if (fd < 0 && errno != EAFNOSUPPORT) {
@@ -106,7 +108,8 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     void *tls = tls_of(post);
     post->saw.http2 = post_bounds_is_http2(tls);
     post_bounds_begin(tls);
-    if (!post_bounds_may_be_kept(tls))
+    /* What a receiver says beyond its answer may lie in the TLS of the proxy, where nobody sees it. */
+    if (post->shared->proxy_by_tls || !post_bounds_may_be_kept(tls))
         post_spoil(post);
     return CURL_PREREQFUNC_OK;
 }
@@ -157,11 +160,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
-/* libcurl before this version would append a first line that begins with a blank to the last line of the handle's former answer, in memory that was
- * freed since (curl 11103). There on_body sees the lines as well, and before libcurl takes them. */
-enum { LIBCURL_FORGETS_FORMER_LINES = 0x080101 };
-
-/* A line that goes on with the one before, and is the first. */
+/* A line that goes on with the one before, and is the first: see post_options.c. */
 static bool is_orphan(struct post_sight *saw, struct slice line)
 {
     bool folded = line.length > 0 && (line.start[0] == ' ' || line.start[0] == '\t');
@@ -228,60 +227,6 @@ static CURLcode on_tls_context(CURL *easy, void *ssl_ctx, void *context)
 
 /* Creation */
 
-/* An option that libcurl does not know or was built without would leave a hole in the policy. */
-static void must_be_ok(CURLcode code)
-{
-    assert(code == CURLE_OK);
-}
-
-static void set_longs(CURL *easy)
-{
-    static const struct {
-        CURLoption option;
-        long value;
-    } longs[] = {
-        { CURLOPT_POST, 1 },
-        { CURLOPT_NOSIGNAL, 1 },
-        { CURLOPT_NOPROGRESS, 0 }, /* no meter, on_progress */
-        { CURLOPT_QUICK_EXIT, 1 },
-        { CURLOPT_PATH_AS_IS, 1 },
-        { CURLOPT_FOLLOWLOCATION, 0 },
-        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
-        { CURLOPT_HTTP_CONTENT_DECODING, 0 },
-        { CURLOPT_HTTPPROXYTUNNEL, 1 }, /* http:// as well: what the proxy says is never taken for the receiver's answer */
-        { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
-        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
-        { CURLOPT_SSL_VERIFYPEER, 1 },
-        { CURLOPT_SSL_VERIFYHOST, 2 },
-        { CURLOPT_CA_CACHE_TIMEOUT, 0 },       /* 7.88 would keep the first store of post_tls that it saw, and put it back over a newer one */
-        { CURLOPT_BUFFERSIZE, 4096 },          /* 7.88 keeps one for each transfer in flight; answers are short */
-        { CURLOPT_CONNECTTIMEOUT, 24 * 3600 }, /* never: the deadline is ours */
-        { CURLOPT_MAXAGE_CONN, 24 * 3600 },    /* likewise: wires_hang_up_idle */
-        /* An entry is of use until its post dials, and each post that ends looks at all of its lane. 1 could end at once: whole seconds are counted. */
-        { CURLOPT_DNS_CACHE_TIMEOUT, 2 },
-    };
-    for (size_t i = 0; i < COUNT_OF(longs); i++)
-        must_be_ok(curl_easy_setopt(easy, longs[i].option, longs[i].value));
-}
-
-static void set_strings(CURL *easy, const struct post_shared *shared)
-{
-    const struct {
-        CURLoption option;
-        const char *value;
-    } strings[] = {
-        { CURLOPT_PROTOCOLS_STR, "http,https" },
-        { CURLOPT_PROXY, shared->proxy != NULL ? shared->proxy : "" }, /* "": not the environment's either */
-        { CURLOPT_NOPROXY, "" },                                       /* likewise no_proxy */
-        { CURLOPT_CAINFO, NULL },                                      /* store, certificate and key come from post_tls */
-        { CURLOPT_CAPATH, NULL },
-        { CURLOPT_PROXY_CAINFO, NULL },
-        { CURLOPT_PROXY_CAPATH, NULL },
-    };
-    for (size_t i = 0; i < COUNT_OF(strings); i++)
-        must_be_ok(curl_easy_setopt(easy, strings[i].option, strings[i].value));
-}
-
 static void set_callbacks(CURL *easy, struct post *post)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
@@ -306,12 +251,17 @@ bool post_shared_init(struct post_shared *shared, const struct lanes_options *op
 {
     assert(options->snippet_bytes <= OUTCOME_SNIPPET_MAX);
     *shared = (struct post_shared){
-        .guard = options->guard, .snippet_bytes = options->snippet_bytes, .http2 = options->http2, .tls_sight = options->tls_sight
+        .guard = options->guard,
+        .attempt_timeout_ms = options->attempt_timeout_ms,
+        .snippet_bytes = options->snippet_bytes,
+        .http2 = options->http2,
+        .tls_sight = options->tls_sight,
     };
     shared->tls = post_tls_create(&(struct post_tls_files){ options->ca_file, options->client_cert, options->client_key });
     if (shared->tls == NULL)
         return false;
     shared->proxy = options->proxy == NULL ? NULL : memory_copy(options->proxy, strlen(options->proxy));
+    shared->proxy_by_tls = options->proxy != NULL && strncasecmp(options->proxy, "https:", 6) == 0;
     gauge_set(&shared->stats.files_current, 1);
     return true;
 }
@@ -333,10 +283,7 @@ struct post *post_create(struct post_shared *shared)
     post->slist = memory_create(sizeof(*post->slist));
     if (shared->snippet_bytes > 0)
         post->snippet = memory_create(shared->snippet_bytes);
-    set_longs(easy);
-    must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES ? 1L : 0L));
-    must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, shared->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
-    set_strings(easy, shared);
+    post_options_set(easy, shared);
     set_callbacks(easy, post);
     return post;
 }
@@ -377,7 +324,8 @@ static bool give_url(struct post *post, CURLU *parsed)
         curl_url_cleanup(parsed);
         return false;
     }
-    must_be_ok(curl_easy_setopt(post->easy, CURLOPT_CURLU, parsed));
+    CURLcode code = curl_easy_setopt(post->easy, CURLOPT_CURLU, parsed);
+    assert(code == CURLE_OK);
     curl_url_cleanup(post->parsed);
     post->parsed = parsed;
     return true;
@@ -473,6 +421,20 @@ bool post_address(struct post *post, const struct url *url, const struct request
     return true;
 }
 
+/* The address at this place: those of one kind take turns, as libcurl hardly gets to the second while the first is silent. */
+static const struct guard_address *address_at(const struct names_answer *answer, size_t place, uint64_t turn)
+{
+    bool v6 = answer->addresses[place].v6;
+    size_t of_kind = 0, places[NAMES_ADDRESSES_MAX], rank = 0;
+    for (size_t i = 0; i < answer->count; i++) {
+        if (answer->addresses[i].v6 != v6)
+            continue;
+        rank += i < place;
+        places[of_kind++] = i;
+    }
+    return &answer->addresses[places[(rank + turn) % of_kind]];
+}
+
 /* The answer as an entry of libcurl's own table of names. "+": it may be replaced, as it is by every post. Each lane has one table; an entry that
  * is left over is never used, because every post for a name brings its own, and would be judged by on_open_socket if it were. */
 bool post_pin(struct post *post, const struct names_answer *answer)
@@ -488,7 +450,7 @@ bool post_pin(struct post *post, const struct names_answer *answer)
         post->pin = memory_create(PIN_MAX);
     int length = snprintf(post->pin, PIN_MAX, "+%s:%u:", post->host, (unsigned)post->port);
     for (size_t i = 0; i < answer->count; i++) {
-        const struct guard_address *address = &answer->addresses[i];
+        const struct guard_address *address = address_at(answer, i, post->begin_us);
         char text[INET6_ADDRSTRLEN];
         inet_ntop(address->v6 ? AF_INET6 : AF_INET, address->bytes, text, sizeof(text));
         length += snprintf(post->pin + length, (size_t)(PIN_MAX - length), address->v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);

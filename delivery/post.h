@@ -26,8 +26,10 @@ struct post_shared {
     struct wires *wires;
     struct post_tls *tls;
     struct lanes_stats stats;
+    uint64_t attempt_timeout_ms;
     char *proxy; /* NULL: none */
-    bool http2;  /* offered by TLS */
+    bool proxy_by_tls;
+    bool http2; /* offered by TLS */
     struct tls_sight *tls_sight;
     uint32_t snippet_bytes;
     struct log_gate no_sockets, troubles;
@@ -55,6 +57,7 @@ struct post_sight {
     bool http2;             /* agreed upon by TLS */
     bool unfit;             /* of an HTTP/1 answer: its connection takes much memory, or has something that nobody has read */
     bool timed_out;         /* our deadline ended it */
+    bool ipv6;              /* such an address was dialled, or tried to be */
     int local_error;        /* errno of a failure on this machine */
     int status;             /* of the last status line */
     int32_t retry_after_s;

@@ -4,7 +4,10 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     TROUBLE_SAY_MS = 10000,
@@ -79,10 +82,24 @@ static const struct refusal {
     { EADDRNOTAVAIL, OUTCOME_LOCAL, "no free port left here" },
 };
 
-static struct meaning meaning_of_connect(CURL *easy)
+/* Where IPv6 was switched off while the system ran, as it is in many containers, it is an address of ours that is missing, and not a port. Who has
+ * none learns it without sending anything. */
+static bool has_ipv6(void)
+{
+    const struct sockaddr_in6 anywhere = { .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr.s6_addr = { 0x20 } };
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool has = fd >= 0 && connect(fd, (const struct sockaddr *)&anywhere, sizeof(anywhere)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
+static struct meaning meaning_of_connect(const struct post *post)
 {
     long error = 0;
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+    curl_easy_getinfo(post->easy, CURLINFO_OS_ERRNO, &error);
+    if (error == EADDRNOTAVAIL && post->saw.ipv6 && !has_ipv6())
+        error = ENETUNREACH;
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (refusals[i].error == error)
             return (struct meaning){ CURLE_COULDNT_CONNECT, refusals[i].kind, refusals[i].detail };
@@ -169,7 +186,7 @@ static struct meaning judge(const struct post *post, CURLcode code)
     if (is_proxy_trouble(post, code, &proxy_status))
         return meaning_of_proxy(post, code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
-        return meaning_of_connect(post->easy);
+        return meaning_of_connect(post);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         return meaning_of_refused_certificate(post->easy);
     if (post->https && !saw->prepared && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING))

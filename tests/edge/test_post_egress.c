@@ -2,6 +2,7 @@
 #include "tests/edge/post_rig.h"
 #include "tests/edge/scripted_dns.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static bool answer_ok(const struct visit *visit)
  *   crowd.example.com  more loopback addresses than are kept, then a private one
  *   mapped.example.com ::ffff:10.0.0.1             nat64.example.com  64:ff9b::a00:1
  *   rebind.example.com loopback at first, then a private address
- *   dead.example.com   does not exist              silent.example.com no answer */
+ *   dead.example.com   does not exist              silent.example.com no answer
+ *   two.example.com    two loopback addresses */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
     const char *address = NULL;
@@ -39,6 +41,10 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->count = 2;
         answer->addresses[0] = "127.0.0.1";
         answer->addresses[1] = "192.168.1.1";
+    } else if (strncmp(name, "two.", 4) == 0 && type == DNS_A) {
+        answer->count = 2;
+        answer->addresses[0] = "127.0.0.2";
+        answer->addresses[1] = "127.0.0.1";
     } else if (strncmp(name, "crowd.", 6) == 0 && type == DNS_A) {
         for (answer->count = 0; answer->count < NAMES_ADDRESSES_MAX + 3; answer->count++)
             answer->addresses[answer->count] = "127.0.0.1";
@@ -170,6 +176,29 @@ Test(post_egress, a_dead_name_is_not_found)
         cr_assert_eq(posted.outcome.kind, OUTCOME_NAME_NOT_FOUND, "%s", posted.detail);
         cr_assert_not(posted.outcome.sent || posted.outcome.connected);
     }
+}
+
+/* A listener whose queue is full drops further connections: they hang. */
+static void listen_in_vain(const char *host, uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(host) };
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, 0) == 0);
+    for (int i = 0; i < 8; i++)
+        connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&address, sizeof(address));
+}
+
+/* The name server gives them in the same order each time. */
+Test(post_egress, addresses_of_which_the_first_is_silent_take_turns)
+{
+    enum { ATTEMPTS = 40 };
+    bool answered = false;
+    rig_close(&rig);
+    rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = RIG_SHORT_MS }, dns.address);
+    listen_in_vain("127.0.0.2", receiver.port);
+    for (int i = 0; i < ATTEMPTS && !answered; i++)
+        answered = post_to("two.example.com").outcome.status == 200;
+    cr_assert(answered);
 }
 
 Test(post_egress, a_name_that_nobody_answers_for_fails_at_the_deadline)

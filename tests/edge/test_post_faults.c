@@ -3,10 +3,13 @@
 
 #include <criterion/criterion.h>
 #include <curl/curl.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -376,6 +379,34 @@ Test(post_faults, that_are_ours_are_called_local)
     cr_expect_not(posted.outcome.sent);
     rig_close(&rig);
     receiver_stop(&receiver);
+}
+
+/* A network of its own, without a way out. */
+static bool is_left_without_ipv6(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    if (unshare(CLONE_NEWNET) != 0)
+        return false;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    cr_assert_eq(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
+    close(fd);
+    FILE *file = fopen("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w");
+    bool fine = file != NULL && fputs("1", file) > 0;
+    return file != NULL && fclose(file) == 0 && fine;
+}
+
+/* As in many containers: connecting fails with the same error as when all ports are taken, but here the event would be tried again for ever. */
+Test(post_faults, an_ipv6_address_where_there_is_none_of_ours_is_not)
+{
+    struct posted posted;
+    if (!is_left_without_ipv6())
+        cr_skip_test("no network namespace can be made here");
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+    rig_begin(&rig, "http://[2606::1]/", &posted);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_not(posted.outcome.sent);
+    rig_close(&rig);
 }
 
 /* libcurl's memory, of which one piece is refused: the one with the number in `refused`, 0 for none. */

@@ -3,6 +3,7 @@
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,4 +207,31 @@ Test(post_proxy, may_be_reached_by_tls_and_is_then_verified)
     cr_expect_not_null(strstr(posted.detail, "the proxy's certificate"), "%s", posted.detail);
     cr_expect_not(posted.outcome.sent);
     tls_receiver_stop(&other);
+}
+
+/* An answer, and behind what libcurl reads at once the answer to a request that was not made yet: one record. */
+static bool answer_twice(void *ssl)
+{
+    enum { FIRST_READ = 4096 };
+    static const char forged[] = "HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n";
+    char bytes[2 * FIRST_READ];
+    int head = snprintf(bytes, FIRST_READ, "HTTP/1.1 200 OK\r\nContent-Length: 4056\r\n\r\n");
+    memset(bytes + head, 'x', (size_t)(FIRST_READ - head));
+    memcpy(bytes + FIRST_READ, forged, sizeof(forged) - 1);
+    return SSL_write(ssl, bytes, FIRST_READ + (int)sizeof(forged) - 1) > 0;
+}
+
+Test(post_proxy, by_tls_has_nothing_left_over_for_the_next_post)
+{
+    struct tls_receiver secure;
+    char url[256];
+    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .act = answer_twice });
+    rig_url(url, "https", "127.0.0.1", secure.port, "");
+    rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = secure.ca_file }, NULL);
+    for (int i = 1; i <= 4; i++) {
+        struct posted posted = post_to("http://hook.example.com/x");
+        cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&secure);
 }
