@@ -41,8 +41,9 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     unmark(&shared->kicked, &lane->kicked);
     if (timeout_ms == 0)
         mark(&shared->kicked, &lane->kicked);
-    else if (timeout_ms > 0)
-        timers_start(shared->timers, &lane->timer, uv_now(shared->loop) + (uint64_t)timeout_ms);
+    else if (timeout_ms >
+             0) /* never a moment too early, as the loop's clock would have it: libcurl would look, see nothing to do, and not look again */
+        timers_start(shared->timers, &lane->timer, uv_hrtime() / 1000000 + 1 + (uint64_t)timeout_ms);
     return 0;
 }
 
@@ -114,6 +115,14 @@ void lane_close(struct lane *lane)
     timers_stop(lane->shared->timers, &lane->timer);
     unmark(&lane->shared->kicked, &lane->kicked);
     unmark(&lane->shared->touched, &lane->touched);
+}
+
+bool lane_close_idle(struct lane *lane, uint64_t since_ms)
+{
+    bool idle = lane->multi != NULL && lane->in_flight == 0 && lane->used_ms <= since_ms;
+    if (idle)
+        lane_close(lane);
+    return idle;
 }
 
 /* libcurl closes its oldest idle connection when a lane has more than `room`, those in use included: when one becomes idle, and before a new one

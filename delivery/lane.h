@@ -40,6 +40,8 @@ void lane_init(struct lane *lane, struct lane_shared *shared);
 void lane_finish(struct lane *lane); /* no transfer may be under way */
 /* Closes the connections; the next transfer opens the lane again. */
 void lane_close(struct lane *lane);
+/* Does so if nobody has used it since then; false: it was in use, or closed before. */
+bool lane_close_idle(struct lane *lane, uint64_t since_ms);
 
 /* Hands the post to libcurl; nothing is sent before the lane is kicked. False: libcurl does not take it. */
 MUST_USE bool lane_add(struct lane *lane, struct post *post);

@@ -16,6 +16,8 @@ enum {
     IDLE_MS_DEFAULT = 60 * 1000,
     SPARE_POSTS_MAX = 1024, /* handles kept for the next posts, all lanes together; about 10 KB each */
     SWEEP_MS_MAX = 5000,
+    CLOSE_EVERY_MS = 20,
+    KICK_US_MAX = 20000, /* in a turn of the loop */
 };
 
 /* New certificates begin a new generation: connections and TLS sessions of the one before are not used again. It goes once its last post is over. */
@@ -229,14 +231,13 @@ static void on_answered(struct post *post)
 
 static void kick_lanes(struct lanes *lanes)
 {
+    struct link *link;
+    uint64_t until_us = clock_monotonic_us() + KICK_US_MAX;
     if (!list_is_empty(&lanes->shared.kicked))
         wires_check_fresh(lanes->shared.wires);
-    for (size_t left = lanes->shared.kicked.length; left > 0; left--) {
-        struct link *link = list_take(&lanes->shared.kicked);
-        if (link == NULL)
-            return;
-        lane_kick(container_of(link, struct lane, kicked));
-    }
+    for (size_t left = lanes->shared.kicked.length; left > 0 && clock_monotonic_us() < until_us; left--)
+        if ((link = list_take(&lanes->shared.kicked)) != NULL)
+            lane_kick(container_of(link, struct lane, kicked));
 }
 
 static void collect_ended(struct lanes *lanes)
@@ -345,15 +346,28 @@ static bool generation_is_over(const struct lanes *lanes, const struct generatio
     return true;
 }
 
-static void drop_former(struct lanes *lanes)
+/* Closing a lane closes all its connections, by TLS an eighth of a millisecond each: with ten thousand in all lanes nothing else would happen for more
+ * than a second. So one lane is closed at a time; false: there was none to close. */
+static bool close_lane(struct lanes *lanes, struct generation *generation, uint64_t since_ms)
+{
+    for (uint32_t i = 0; i < lanes->shared.lane_count; i++)
+        if (lane_close_idle(&generation->lanes[i], since_ms))
+            return true;
+    return false;
+}
+
+static bool close_former_lane(struct lanes *lanes)
 {
     LIST_EACH (&lanes->former, link) {
         struct generation *generation = container_of(link, struct generation, link);
+        if (close_lane(lanes, generation, UINT64_MAX))
+            return true;
         if (!generation_is_over(lanes, generation))
             continue;
         list_remove(&lanes->former, link);
         generation_destroy(lanes, generation);
     }
+    return false;
 }
 
 static void refresh_certificates(struct lanes *lanes)
@@ -367,21 +381,21 @@ static void refresh_certificates(struct lanes *lanes)
 }
 
 /* A lane that nobody used for the idle time goes whole; in the others the idle connections are ended one by one. */
+static uint64_t sweep(struct lanes *lanes, uint64_t now_ms)
+{
+    uint64_t since_ms = now_ms >= lanes->idle_ms ? now_ms - lanes->idle_ms : 0;
+    if (close_former_lane(lanes) || close_lane(lanes, lanes->generation, since_ms))
+        return CLOSE_EVERY_MS;
+    wires_hang_up_idle(lanes->shared.wires, since_ms);
+    refresh_certificates(lanes);
+    return lanes->idle_ms / 8 < SWEEP_MS_MAX ? lanes->idle_ms / 8 + 1 : SWEEP_MS_MAX;
+}
+
 static void on_sweep(struct timer *timer)
 {
     struct lanes *lanes = container_of(timer, struct lanes, sweep);
     uint64_t now_ms = uv_now(lanes->shared.loop);
-    for (uint32_t i = 0; i < lanes->shared.lane_count; i++) {
-        struct lane *lane = &lanes->generation->lanes[i];
-        if (lane->in_flight == 0 && lane->used_ms + lanes->idle_ms <= now_ms)
-            lane_close(lane);
-    }
-    if (now_ms >= lanes->idle_ms)
-        wires_hang_up_idle(lanes->shared.wires, now_ms - lanes->idle_ms);
-    refresh_certificates(lanes);
-    drop_former(lanes);
-    uint64_t every_ms = lanes->idle_ms / 8 < SWEEP_MS_MAX ? lanes->idle_ms / 8 + 1 : SWEEP_MS_MAX;
-    timers_start(lanes->shared.timers, &lanes->sweep, now_ms + every_ms);
+    timers_start(lanes->shared.timers, &lanes->sweep, now_ms + sweep(lanes, now_ms));
 }
 
 /* Creation */
@@ -471,7 +485,8 @@ void lanes_destroy(struct lanes *lanes)
         return;
     assert(!lanes->telling);
     cancel_all(lanes);
-    drop_former(lanes);
+    while (close_former_lane(lanes))
+        ;
     generation_destroy(lanes, lanes->generation);
     wires_destroy(lanes->shared.wires);
     timers_destroy(lanes->shared.timers);

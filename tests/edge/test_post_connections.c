@@ -3,6 +3,7 @@
 #include "tests/edge/scripted_dns.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -261,6 +262,49 @@ Test(post_connections, of_a_burst_make_room_for_those_of_the_next)
         }
         end();
     }
+}
+
+static int count_descriptors(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* Turns the loop until only so many descriptors are open. The most that went in one turn. */
+static int turn_until(int open)
+{
+    int most = 0;
+    for (int now = count_descriptors(); now > open;) {
+        uv_run(&rig.loop, UV_RUN_ONCE);
+        int before = now;
+        now = count_descriptors();
+        most = before - now > most ? before - now : most;
+    }
+    return most;
+}
+
+static bool answer_and_stay(const struct visit *visit)
+{
+    return answer_ok(visit) && (wait_ms(visit, 100000), false);
+}
+
+/* By TLS it takes long to close one. */
+Test(post_connections, of_many_lanes_are_not_all_closed_at_once)
+{
+    enum { BURST = 60 };
+    static struct posted posted[BURST];
+    begin_with(answer_and_stay, (struct lanes_options){ .lane_count = 64, .idle_ms = 1000 });
+    receiver_stop(&receiver);
+    receiver_start_anywhere(&receiver, answer_and_stay);
+    int before = count_descriptors();
+    open_at_once(posted, BURST, 0);
+    int most = turn_until(before + BURST); /* the receiver's are left */
+    cr_expect_leq(most, BURST / 4, "%d in one turn of the loop", most);
+    end();
 }
 
 static bool never_answer(const struct visit *visit)
