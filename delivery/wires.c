@@ -4,6 +4,7 @@
 #include "consumer/base/memory.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,6 +15,9 @@
 
 enum {
     SPOIL_READS_MAX = 64,
+    SPOIL_BYTES = 16384,
+    TALK_BYTES_MAX = 16384,
+    TURN_US_MAX = 40000,
     WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
     FRUITLESS_MAX = 16,
     QUIET_MS = 2,
@@ -24,10 +28,12 @@ struct wire {
     uv_poll_t poll;
     struct wires *wires;
     void *owner;
-    struct link idle;   /* on wires->idle while it is ours and not watched */
-    struct link fresh;  /* on wires->fresh: wires_check_fresh is to look at it */
-    struct link rest;   /* on wires->resting: the owner is not told that it can write */
-    unsigned fruitless; /* times in a row that the owner was told so and did not write */
+    struct link idle;    /* on wires->idle while it is ours and not watched */
+    struct link fresh;   /* on wires->fresh: wires_check_fresh is to look at it */
+    struct link rest;    /* on wires->resting: the owner is not told that it can write */
+    struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
+    unsigned fruitless;  /* times in a row that the owner was told so and did not write */
+    uint32_t round;      /* in which the owner was told last */
     uint64_t idle_since_ms;
     int fd;
     unsigned watched; /* what the owner wants to know of */
@@ -46,11 +52,18 @@ struct wires {
     struct list idle; /* longest idle first */
     struct list fresh;
     struct list resting;
-    uv_timer_t wake; /* runs while wires rest */
-    size_t open;     /* ours, seen */
-    size_t closing;  /* libuv has not let go of yet */
+    struct list put_off;
+    uv_timer_t wake;   /* runs while wires rest */
+    uv_prepare_t turn; /* of the loop begins */
+    uint64_t turn_us;  /* when the first owner was told in this turn; 0: none was */
+    uint32_t round;    /* ends with a turn that was long enough for all who had something to hear and had not heard it in this round */
+    bool cut_short;    /* the turn */
+    size_t open;       /* ours, seen */
+    size_t closing;    /* libuv has not let go of yet */
     bool destroyed;
 };
+
+static void on_turn(uv_prepare_t *turn);
 
 struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready)
 {
@@ -60,8 +73,12 @@ struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready)
     list_init(&wires->idle);
     list_init(&wires->fresh);
     list_init(&wires->resting);
+    list_init(&wires->put_off);
     uv_timer_init(loop, &wires->wake);
-    wires->wake.data = wires;
+    uv_prepare_init(loop, &wires->turn);
+    wires->wake.data = wires->turn.data = wires;
+    wires->round = 1;
+    uv_prepare_start(&wires->turn, on_turn);
     return wires;
 }
 
@@ -95,12 +112,13 @@ static void wire_forget(struct wire *wire)
     leave(&wires->idle, &wire->idle);
     leave(&wires->fresh, &wire->fresh);
     leave(&wires->resting, &wire->rest);
+    leave(&wires->put_off, &wire->put_off);
     wires->open -= wire->ours && wire->seen;
     wires->closing++;
     uv_close((uv_handle_t *)&wire->poll, on_closed);
 }
 
-static void on_wake_closed(uv_handle_t *handle)
+static void on_own_closed(uv_handle_t *handle)
 {
     struct wires *wires = handle->data;
     wires->closing--;
@@ -115,8 +133,9 @@ void wires_destroy(struct wires *wires)
         if (wires->by_fd[fd] != NULL)
             wire_forget(wires->by_fd[fd]);
     wires->destroyed = true;
-    wires->closing++;
-    uv_close((uv_handle_t *)&wires->wake, on_wake_closed);
+    wires->closing += 2;
+    uv_close((uv_handle_t *)&wires->wake, on_own_closed);
+    uv_close((uv_handle_t *)&wires->turn, on_own_closed);
 }
 
 static struct wire *wire_find(const struct wires *wires, int fd)
@@ -208,13 +227,14 @@ static void poll_for(struct wire *wire, unsigned events)
  * when there is nothing before it: a TLS server's goodbye would pass for life, and the next request be lost. */
 static void wire_spoil(struct wire *wire)
 {
-    char bytes[1024];
+    char bytes[SPOIL_BYTES];
     ssize_t count = 1;
     for (int i = 0; i < SPOIL_READS_MAX && count > 0; i++)
         count = recv(wire->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
     shutdown(wire->fd, SHUT_RDWR);
     poll_nothing(wire);
     leave(&wire->wires->idle, &wire->idle);
+    leave(&wire->wires->put_off, &wire->put_off);
 }
 
 /* Whether the peer has closed its side, whatever there is still to read. */
@@ -290,6 +310,46 @@ static void wire_judge(struct wire *wire, int events)
     }
 }
 
+/* A thousand receivers that shake hands, or send nonsense, at the same time would take the loop a second and more, and everybody's deadlines with it.
+ * Who is not heard now is heard in the next turn, and before those who were heard in this one. */
+static bool has_a_turn(struct wires *wires, struct wire *wire)
+{
+    uint64_t now_us = uv_hrtime() / 1000;
+    if (wire->round == wires->round)
+        return false;
+    if (wires->turn_us == 0)
+        wires->turn_us = now_us;
+    if (now_us - wires->turn_us > TURN_US_MAX) {
+        wires->cut_short = true;
+        return false;
+    }
+    wire->round = wires->round;
+    return true;
+}
+
+/* libuv would tell of it again and again within the turn. */
+static void wire_put_off(struct wire *wire)
+{
+    poll_nothing(wire);
+    if (link_is_free(&wire->put_off)) /* the owner may have begun to watch for something else meanwhile */
+        list_append(&wire->wires->put_off, &wire->put_off);
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+    struct wires *wires = turn->data;
+    struct link *link;
+    while ((link = list_take(&wires->put_off)) != NULL) {
+        struct wire *wire = container_of(link, struct wire, put_off);
+        unsigned events = wire->watched != 0 ? wire->watched : WIRE_READ; /* it may be idle by now */
+        if (wire->polled == 0)
+            poll_for(wire, link_is_free(&wire->rest) ? events : events & WIRE_READ);
+    }
+    wires->round += !wires->cut_short;
+    wires->cut_short = false;
+    wires->turn_us = 0;
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct wire *wire = container_of(poll, struct wire, poll);
@@ -297,6 +357,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     int fd = wire->fd;
     if (wire->watched == 0) {
         on_ready_idle(wire, status, events);
+        return;
+    }
+    if (status == 0 && !has_a_turn(wires, wire)) {
+        wire_put_off(wire);
         return;
     }
     unsigned ready = ((events & UV_READABLE) != 0 ? WIRE_READ : 0U) | ((events & UV_WRITABLE) != 0 ? WIRE_WRITE : 0U);
@@ -389,13 +453,20 @@ void *wires_hang_up_oldest(struct wires *wires)
     return wire->owner;
 }
 
+/* What nobody reads lies in the kernel's memory, 128 KiB of it and more for each connection, most of which are not the bytes themselves. */
+static bool has_said_much(const struct wire *wire)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+    socklen_t length = sizeof(memory);
+    return wire->polled == WIRE_HANGUP && getsockopt(wire->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0 &&
+           memory[SK_MEMINFO_RMEM_ALLOC] > TALK_BYTES_MAX;
+}
+
 void wires_hang_up_idle(struct wires *wires, uint64_t since_ms)
 {
-    struct link *link;
-    while ((link = list_first(&wires->idle)) != NULL) {
+    LIST_EACH (&wires->idle, link) {
         struct wire *wire = container_of(link, struct wire, idle);
-        if (wire->idle_since_ms > since_ms)
-            return;
-        wire_spoil(wire);
+        if (wire->idle_since_ms <= since_ms || has_said_much(wire))
+            wire_spoil(wire);
     }
 }

@@ -24,8 +24,8 @@ void wires_destroy(struct wires *wires);
 /* As socket(2), non-blocking: −1 and errno on failure. */
 int wires_open(struct wires *wires, int family, int type, int protocol);
 void wires_close(struct wires *wires, int fd);
-/* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none). Takes descriptors that wires_open did not open, too; those are
- * forgotten, not closed, with 0. */
+/* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none), in turn, and for no longer than 40 ms before the loop goes on to what
+ * else it has to do. Takes descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 
 /* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice: wires_check_fresh looks, and is
@@ -39,8 +39,8 @@ void *wires_hang_up_oldest(struct wires *wires);
 
 size_t wires_open_count(const struct wires *wires);
 size_t wires_idle_count(const struct wires *wires); /* of them */
-/* Ends the connections that nobody has watched since `since_ms` or longer (uv_now's clock): the peer sees the end at once, libcurl finds them dead
- * and closes them when it looks at them the next time. */
+/* Ends the connections that nobody has watched since `since_ms` or longer (uv_now's clock), and those that have more to read by now than small talk: the
+ * peer sees the end at once, libcurl finds them dead and closes them when it looks at them the next time. */
 void wires_hang_up_idle(struct wires *wires, uint64_t since_ms);
 
 #endif

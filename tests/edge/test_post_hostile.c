@@ -369,6 +369,40 @@ Test(post_hostile, connections_with_many_names_of_authorities_are_not_kept)
     cr_expect_gt(connections, 1);
 }
 
+static atomic_bool cut_off;
+
+/* Answers, and goes on with pings that nobody asked for. */
+static bool talk_while_idle(void *ssl)
+{
+    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
+    static const unsigned char ping[] = { 0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+    if (SSL_write(ssl, no_settings, sizeof(no_settings)) <= 0 || !read_http2_request(ssl) || SSL_write(ssl, answer, sizeof(answer)) <= 0)
+        return false;
+    usleep(100 * 1000); /* the connection is idle by then */
+    while (SSL_write(ssl, ping, sizeof(ping)) > 0)
+        ;
+    atomic_store(&cut_off, true);
+    return false;
+}
+
+/* Nobody reads it; the kernel keeps 128 KiB of it for each connection. Without the bound it would end when the connection has been idle for 16 s. */
+Test(post_hostile, a_connection_that_talks_while_it_is_idle_is_not_kept)
+{
+    enum { IDLE_MS = 16000, LOOKS = IDLE_MS / 2 / 50 };
+    struct posted posted;
+    tls_receiver_start(&tls_receiver, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .talk = talk_while_idle });
+    rig_open(&rig, (struct lanes_options){ .ca_file = tls_receiver.ca_file, .http2 = true, .idle_ms = IDLE_MS }, NULL);
+    rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    for (int i = 0; i < LOOKS && !atomic_load(&cut_off); i++)
+        rig_run_ms(&rig, 50);
+    cr_expect(atomic_load(&cut_off));
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+}
+
 /* ---- the next answer ---- */
 
 enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };
