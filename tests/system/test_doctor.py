@@ -120,7 +120,7 @@ def test_size_answers_without_any_setting():
     assert "JOBHOOK_MAX_IN_FLIGHT=" in size("--rate", "20000", "--timeout-share", "20").stdout
     assert "MORE THAN ONE REDIS CAN DO" in size("--rate", "100000").stdout
     assert "tests/bench/run.sh" in size("--figures").stdout
-    assert " for each copy at the most\n" in size("--rate", "100").stdout
+    assert " for each copy at the most\n" in size("--rate", "100", "--endpoints", "100").stdout
     assert "with that as its limit it keeps " in size("--rate", "100", "--endpoints", "10000").stdout
 
 
