@@ -14,7 +14,7 @@
 #include <uv.h>
 
 enum {
-    SPOIL_READS_MAX = 64,
+    SPOIL_READS_MAX = 512,
     SPOIL_BYTES = 16384,
     TALK_BYTES_MAX = 16384,
     TURN_US_MAX = 40000,
@@ -229,9 +229,9 @@ static void wire_spoil(struct wire *wire)
 {
     char bytes[SPOIL_BYTES];
     ssize_t count = 1;
+    shutdown(wire->fd, SHUT_RDWR); /* first: there is room for more as soon as something was read */
     for (int i = 0; i < SPOIL_READS_MAX && count > 0; i++)
         count = recv(wire->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-    shutdown(wire->fd, SHUT_RDWR);
     poll_nothing(wire);
     leave(&wire->wires->idle, &wire->idle);
     leave(&wire->wires->put_off, &wire->put_off);
