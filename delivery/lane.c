@@ -41,8 +41,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     unmark(&shared->kicked, &lane->kicked);
     if (timeout_ms == 0)
         mark(&shared->kicked, &lane->kicked);
-    else if (timeout_ms >
-             0) /* never a moment too early, as the loop's clock would have it: libcurl would look, see nothing to do, and not look again */
+    else if (timeout_ms > 0) /* by a clock that is never behind: were it a moment too early, libcurl would do nothing, and not look again */
         timers_start(shared->timers, &lane->timer, uv_hrtime() / 1000000 + 1 + (uint64_t)timeout_ms);
     return 0;
 }
