@@ -1,8 +1,9 @@
 #include "delivery/lane.h"
 
+#include "consumer/base/clock.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
-#include <uv.h>
 
 enum { NO_LIMIT = 1000000 };
 
@@ -42,7 +43,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     if (timeout_ms == 0)
         mark(&shared->kicked, &lane->kicked);
     else if (timeout_ms > 0) /* by a clock that is never behind: were it a moment too early, libcurl would do nothing, and not look again */
-        timers_start(shared->timers, &lane->timer, uv_hrtime() / 1000000 + 1 + (uint64_t)timeout_ms);
+        timers_start(shared->timers, &lane->timer, clock_monotonic_ms() + 1 + (uint64_t)timeout_ms);
     return 0;
 }
 

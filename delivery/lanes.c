@@ -231,13 +231,13 @@ static void on_answered(struct post *post)
 
 static void kick_lanes(struct lanes *lanes)
 {
-    struct link *link;
+    struct list *kicked = &lanes->shared.kicked;
+    if (list_is_empty(kicked))
+        return;
+    wires_check_fresh(lanes->shared.wires);
     uint64_t until_us = clock_monotonic_us() + KICK_US_MAX;
-    if (!list_is_empty(&lanes->shared.kicked))
-        wires_check_fresh(lanes->shared.wires);
-    for (size_t left = lanes->shared.kicked.length; left > 0 && clock_monotonic_us() < until_us; left--)
-        if ((link = list_take(&lanes->shared.kicked)) != NULL)
-            lane_kick(container_of(link, struct lane, kicked));
+    for (size_t left = kicked->length; left > 0 && !list_is_empty(kicked) && clock_monotonic_us() < until_us; left--)
+        lane_kick(container_of(list_take(kicked), struct lane, kicked));
 }
 
 static void collect_ended(struct lanes *lanes)

@@ -1,5 +1,6 @@
 #include "delivery/wires.h"
 
+#include "consumer/base/clock.h"
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
 
@@ -314,7 +315,7 @@ static void wire_judge(struct wire *wire, int events)
  * Who is not heard now is heard in the next turn, and before those who were heard in this one. */
 static bool has_a_turn(struct wires *wires, struct wire *wire)
 {
-    uint64_t now_us = uv_hrtime() / 1000;
+    uint64_t now_us = clock_monotonic_us();
     if (wire->round == wires->round)
         return false;
     if (wires->turn_us == 0)
