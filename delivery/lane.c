@@ -1,6 +1,7 @@
 #include "delivery/lane.h"
 
 #include "consumer/base/clock.h"
+#include "delivery/post_tls.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -63,7 +64,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *context,
 static void lane_act(struct lane *lane, int fd, int events)
 {
     int running = 0;
+    post_tls_lend(lane->shared->tls);
     curl_multi_socket_action(lane->multi, fd, events, &running);
+    post_tls_lend(NULL);
     mark(&lane->shared->touched, &lane->touched);
 }
 

@@ -14,6 +14,7 @@ struct lane_shared {
     struct uv_loop_s *loop;
     struct timers *timers;
     struct wires *wires;
+    const struct post_tls *tls;
     struct list kicked, touched;
     uint32_t lane_count;
     uint32_t idle_connections; /* kept open in all lanes together */

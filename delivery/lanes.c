@@ -30,7 +30,7 @@ struct lanes {
     struct lane_shared shared;
     struct post_shared for_posts;
     struct names *names;
-    uint64_t attempt_timeout_ms, idle_ms;
+    uint64_t idle_ms;
     struct hash_key hash_key;
     struct generation *generation;
     struct list former;
@@ -181,7 +181,7 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     lanes->shared.in_flight++;
     gauge_set(&lanes->for_posts.stats.in_flight, lanes->shared.in_flight);
     counter_add(&lanes->for_posts.stats.posts, 1);
-    timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + lanes->attempt_timeout_ms);
+    timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + lanes->for_posts.attempt_timeout_ms);
     make_room(lanes);
     if (post_address(post, url, request))
         post_begin(post, url);
@@ -425,6 +425,7 @@ static void init_lanes(struct lanes *lanes, struct uv_loop_s *loop, const struct
     shared->loop = loop;
     shared->timers = timers_create(uv_now(loop));
     shared->wires = wires_create(loop, lane_wire_ready);
+    shared->tls = lanes->for_posts.tls;
     list_init(&shared->kicked);
     list_init(&shared->touched);
     shared->lane_count = or_default(options->lane_count, LANES_DEFAULT);
@@ -446,7 +447,6 @@ struct lanes *lanes_create(struct uv_loop_s *loop, const struct lanes_options *o
     lanes->for_posts.wires = lanes->shared.wires;
     lanes->for_posts.answered = on_answered;
     lanes->names = options->names;
-    lanes->attempt_timeout_ms = options->attempt_timeout_ms;
     lanes->idle_ms = options->idle_ms > 0 ? options->idle_ms : IDLE_MS_DEFAULT;
     list_init(&lanes->busy);
     list_init(&lanes->ended);

@@ -17,7 +17,7 @@ struct post; /* one POST under way */
 /* A new connection costs several times a POST: ten thousand receivers in turn should not push out each other's. */
 enum {
     LANES_IDLE_CONNECTIONS = 12288,
-    LANES_CONNECTION_BYTES = 118784, /* added by TLS and HTTP/2, kept or in use: tests/bench/https.sh, on Debian 13, which takes more */
+    LANES_CONNECTION_BYTES = 98304, /* added by TLS and HTTP/2, kept or in use: tests/bench/https.sh, on Debian 13, which takes more */
 };
 
 struct lanes_options {

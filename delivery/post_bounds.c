@@ -2,6 +2,7 @@
 
 #include "consumer/base/check.h"
 #include "consumer/base/memory.h"
+#include "delivery/tls_context.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -30,12 +31,17 @@ struct gate {
     size_t chain_bytes;       /* of the message with the certificates */
     size_t names_bytes;       /* of the one that asks for ours */
     bool large;               /* too large to be kept, when the request began */
+    bool forgetful;           /* the sessions that come in it are not kept */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
 };
 
 static int place_of_gate; /* libcurl may keep something of its own at the place for applications */
 static BIO_METHOD *gate_method;
 static int (*usual_choice)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
+
+/* libcurl's function, the same for every SSL_CTX. */
+typedef int keep_session(SSL *, SSL_SESSION *);
+static keep_session *_Atomic usual_keeping;
 
 static bool gate_is_closed(const struct gate *gate)
 {
@@ -99,8 +105,8 @@ static bool takes_much(const struct gate *gate)
 }
 
 /* A ticket may have 64 KB, and libcurl would keep it with the session for as long as it has room: what comes in this connection is not kept, and
- * such a receiver has to shake hands anew for each. libcurl makes a context for each connection. */
-static void see_session(struct gate *gate, SSL *ssl, uint8_t kind, size_t length)
+ * such a receiver has to shake hands anew for each. */
+static void see_session(struct gate *gate, uint8_t kind, size_t length)
 {
     if (kind == SSL3_MT_CERTIFICATE)
         gate->chain_bytes = length;
@@ -108,7 +114,24 @@ static void see_session(struct gate *gate, SSL *ssl, uint8_t kind, size_t length
         gate->names_bytes = length;
     size_t bytes = gate->chain_bytes + (kind == SSL3_MT_NEWSESSION_TICKET ? length : 0);
     if (bytes > KEPT_BYTES_MAX)
-        SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(ssl), SSL_SESS_CACHE_OFF);
+        gate->forgetful = true;
+}
+
+/* 0: OpenSSL frees it. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
+    keep_session *keep = usual_keeping;
+    return keep == NULL || (gate != NULL && gate->forgetful) ? 0 : keep(ssl, session);
+}
+
+static void stand_before_sessions(SSL_CTX *context)
+{
+    keep_session *keep = SSL_CTX_sess_get_new_cb(context);
+    if (keep == on_session)
+        return;
+    usual_keeping = keep;
+    SSL_CTX_sess_set_new_cb(context, on_session);
 }
 
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
@@ -125,7 +148,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
     if (length > 0)
-        see_session(gate, ssl, *(const uint8_t *)bytes, length);
+        see_session(gate, *(const uint8_t *)bytes, length);
     bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
     if (gate->known && (++gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
@@ -156,7 +179,7 @@ static int on_choice(const SSL *ssl, const SSL_CTX *context, int what, int bits,
 
 static void init(void)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *context = tls_context_create(); /* SSL_CTX_new would give what is lent to libcurl */
     place_of_gate = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     gate_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gate");
     assert(context != NULL && place_of_gate >= 0 && gate_method != NULL);
@@ -164,7 +187,7 @@ static void init(void)
     BIO_meth_set_ctrl(gate_method, gate_control);
     BIO_meth_set_destroy(gate_method, gate_destroy);
     usual_choice = SSL_CTX_get_security_callback(context);
-    SSL_CTX_free(context);
+    tls_context_destroy(context);
 }
 
 /* Debian 13's OpenSSL would unpack certificates: the message then says nothing about how much memory they take. */
@@ -186,6 +209,7 @@ void post_bounds_set(void *ssl_ctx)
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS); /* 33 KB of each connection that waits; libcurl 8 does not */
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
     take_no_packed_certificates(ssl_ctx);
+    stand_before_sessions(ssl_ctx);
 }
 
 void post_bounds_begin(void *ssl)

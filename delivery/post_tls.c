@@ -3,6 +3,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "delivery/post_bounds.h"
+#include "delivery/tls_context.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -18,7 +19,9 @@
 
 enum { CA, CERTIFICATE, KEY, FILES, CHAIN_MAX = 16 };
 
-struct material { /* what the files held */
+/* What the files held. */
+struct material {
+    SSL_CTX *context; /* of all connections that rest on it */
     X509_STORE *store;
     X509 *certificate; /* NULL: none */
     STACK_OF(X509) * chain;
@@ -47,6 +50,7 @@ const char *post_tls_system_file(void)
 
 static void material_free(struct material *material)
 {
+    tls_context_destroy(material->context);
     X509_STORE_free(material->store);
     X509_free(material->certificate);
     sk_X509_pop_free(material->chain, X509_free);
@@ -56,8 +60,9 @@ static void material_free(struct material *material)
 
 static const char *read_store(struct material *material, const char *path)
 {
+    material->context = tls_context_create();
     material->store = X509_STORE_new();
-    if (material->store == NULL)
+    if (material->context == NULL || material->store == NULL)
         return "out of memory";
     /* As libcurl's own: an intermediate or a single certificate in the file may be the anchor. */
     X509_STORE_set_flags(material->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
@@ -103,9 +108,7 @@ static const char *read_key(struct material *material, const char *path)
 /* What OpenSSL would not use with a receiver either: a key that is too short, a hash that is broken. */
 static const char *try_certificate(const struct material *material)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    bool taken = context != NULL && SSL_CTX_use_cert_and_key(context, material->certificate, material->key, material->chain, 1) == 1;
-    SSL_CTX_free(context);
+    bool taken = SSL_CTX_use_cert_and_key(material->context, material->certificate, material->key, material->chain, 1) == 1;
     return taken ? NULL : "is too weak: OpenSSL does not use it";
 }
 
@@ -218,6 +221,11 @@ static int on_verify(int fine, X509_STORE_CTX *chain)
     if (!fine)
         ERR_clear_error();
     return fine;
+}
+
+void post_tls_lend(const struct post_tls *tls)
+{
+    tls_context_lend(tls != NULL ? tls->material.context : NULL);
 }
 
 bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx)

@@ -27,6 +27,8 @@ void post_tls_destroy(struct post_tls *tls);
  * True when there is something new: connections and TLS sessions from before rest on what no longer counts. */
 MUST_USE bool post_tls_refresh(struct post_tls *tls);
 bool post_tls_is_current(const struct post_tls *tls);
+/* Until the next call libcurl has one SSL_CTX for all connections that it makes on this thread; NULL: one for each. See tls_context.h. */
+void post_tls_lend(const struct post_tls *tls);
 /* Gives an OpenSSL SSL_CTX what there is. False when OpenSSL does not take our certificate. */
 MUST_USE bool post_tls_equip(const struct post_tls *tls, void *ssl_ctx);
 /* After post_tls_equip: from now on the connections of this SSL_CTX write down what they see; the last one stands. `sight` outlives them. */

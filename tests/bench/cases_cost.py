@@ -106,22 +106,27 @@ def case_scale(bench, size):
 
 
 def case_https(bench, size):
-    """F3: every POST is a full TLS handshake."""
+    """F3: every POST has a connection of its own, to a receiver whose sessions can be resumed, and to one that shakes hands in full each time."""
     count = max(5000, size.events // 20)
-    ca = os.path.join(bench.folder, "ca.pem")
-    receiver = rig.harness.Process(bench.folder, "tls-receiver")
-    receiver.spawn([references.go_program("tls"), ca], stdout=rig.subprocess.PIPE)
-    bench.processes.append(receiver)
-    port = int(receiver.process.stdout.readline())
-    topic = bench.create_topics("https")
-    rig.run_json(rig.program("load"), "--brokers", bench.kafka.brokers, "--topic", topic, "--count", count, "--port", port, "--https")
+    sides = {}
+    for name, options in (("resumed", []), ("in full", ["--full"])):
+        ca = os.path.join(bench.folder, name.replace(" ", "-") + ".pem")
+        receiver = rig.harness.Process(bench.folder, "tls-receiver-" + name.replace(" ", "-"))
+        receiver.spawn([references.go_program("tls"), ca, *options], stdout=rig.subprocess.PIPE)
+        bench.processes.append(receiver)
+        topic = bench.create_topics("https-" + name.replace(" ", "-"))
+        sides[name] = topic, ca
+        rig.run_json(rig.program("load"), "--brokers", bench.kafka.brokers, "--topic", topic, "--count", count,
+                     "--port", int(receiver.process.stdout.readline()), "--https")
     rounds = []
     for number in range(size.rounds):
-        bench.forget_tasks()
-        rounds.append({"fresh HTTPS": bench.run_through(topic, count, JOBHOOK_CA_FILE=ca)})
+        rounds.append({})
+        for name, (topic, ca) in sides.items():
+            bench.forget_tasks()
+            rounds[-1][name] = bench.run_through(topic, count, JOBHOOK_CA_FILE=ca)
         show(number, rounds[-1])
-    receiver.kill()
-    return {"events": count, "rounds": rounds, "figures": {"F3": [rig.median([r["fresh HTTPS"] for r in rounds], "us")]}}
+    return {"events": count, "rounds": rounds,
+            "figures": {figure: [rig.median([r[name] for r in rounds], "us")] for figure, name in (("F3", "resumed"), ("F3 full", "in full"))}}
 
 
 def case_slow(bench, size):

@@ -1,7 +1,7 @@
-// A receiver that speaks HTTPS and closes every connection after one answer, without session tickets: each POST is a full handshake. Makes its own
-// CA and a P-256 certificate for 127.0.0.1, writes the CA to a file, and prints its port.
+// A receiver that speaks HTTPS and closes every connection after one answer; with --full it gives out no session tickets, so that each POST is a full
+// handshake. Makes its own CA and a P-256 certificate for 127.0.0.1, writes the CA to a file, and prints its port.
 //
-//	tls CA_FILE
+//	tls CA_FILE [--full]
 package main
 
 import (
@@ -52,7 +52,8 @@ func makeCertificate(caFile string) tls.Certificate {
 }
 
 func main() {
-	config := &tls.Config{Certificates: []tls.Certificate{makeCertificate(os.Args[1])}, SessionTicketsDisabled: true, MinVersion: tls.VersionTLS12}
+	full := len(os.Args) > 2 && os.Args[2] == "--full"
+	config := &tls.Config{Certificates: []tls.Certificate{makeCertificate(os.Args[1])}, SessionTicketsDisabled: full, MinVersion: tls.VersionTLS12}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	must(err)
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
