@@ -17,6 +17,7 @@ struct post; /* one POST under way */
 /* A new connection costs several times a POST: ten thousand receivers in turn should not push out each other's. */
 enum {
     LANES_IDLE_CONNECTIONS = 12288,
+    LANES_LIFETIME_S = 600,         /* a name that points elsewhere now, and a certificate that ended, are noticed by new connections only */
     LANES_CONNECTION_BYTES = 98304, /* added by TLS and HTTP/2, kept or in use: tests/bench/https.sh, on Debian 13, which takes more */
 };
 
@@ -28,6 +29,7 @@ struct lanes_options {
     uint32_t origin_max_connections;      /* cap for one host in a lane */
     uint32_t idle_connections;            /* kept open in all lanes together, a quarter more at worst. 0: LANES_IDLE_CONNECTIONS */
     uint64_t idle_ms;                     /* an idle connection is closed after that. 0: 60 s */
+    uint32_t lifetime_s;                  /* a connection takes no more requests after that, however busy. 0: LANES_LIFETIME_S */
     uint32_t snippet_bytes;               /* ≤ OUTCOME_SNIPPET_MAX */
     const char *ca_file;                  /* NULL: the system's one file */
     const char *proxy;                    /* NULL: none, whatever the environment says */

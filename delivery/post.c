@@ -253,6 +253,7 @@ bool post_shared_init(struct post_shared *shared, const struct lanes_options *op
     *shared = (struct post_shared){
         .guard = options->guard,
         .attempt_timeout_ms = options->attempt_timeout_ms,
+        .lifetime_s = options->lifetime_s > 0 ? options->lifetime_s : LANES_LIFETIME_S,
         .snippet_bytes = options->snippet_bytes,
         .http2 = options->http2,
         .tls_sight = options->tls_sight,

@@ -27,7 +27,8 @@ struct post_shared {
     struct post_tls *tls;
     struct lanes_stats stats;
     uint64_t attempt_timeout_ms;
-    char *proxy; /* NULL: none */
+    uint32_t lifetime_s; /* of a connection */
+    char *proxy;         /* NULL: none */
     bool proxy_by_tls;
     bool http2; /* offered by TLS */
     struct tls_sight *tls_sight;

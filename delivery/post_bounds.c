@@ -1,6 +1,7 @@
 #include "delivery/post_bounds.h"
 
 #include "consumer/base/check.h"
+#include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "delivery/tls_context.h"
 
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     READS_MAX = 32,          /* in a row: a record takes two */
@@ -18,7 +20,8 @@ enum {
     CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
     KEPT_BYTES_MAX = 8192,   /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
     NAMES_WEIGHT = 4,        /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
-    FINITE_FIELD_GROUPS = 1  /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
+    UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
+    FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
 /* Stands between an SSL and what libcurl gave it to read from. */
@@ -117,12 +120,22 @@ static void see_session(struct gate *gate, uint8_t kind, size_t length)
         gate->forgetful = true;
 }
 
+/* A resumed session shows no certificate, and brings the next ticket: as long as there are requests, nobody would see that it has ended. */
+static bool outlives_certificate(const SSL *ssl, const SSL_SESSION *session)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    unsigned long lifetime_s = SSL_SESSION_get_ticket_lifetime_hint(session); /* OpenSSL heeds it */
+    time_t until = (time_t)(clock_wall_ms() / 1000) + (time_t)(lifetime_s > 0 ? lifetime_s : UNKNOWN_LIFETIME_S);
+    return certificate == NULL || X509_cmp_time(X509_get0_notAfter(certificate), &until) <= 0;
+}
+
 /* 0: OpenSSL frees it. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     const struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
     keep_session *keep = usual_keeping;
-    return keep == NULL || (gate != NULL && gate->forgetful) ? 0 : keep(ssl, session);
+    bool kept = keep != NULL && gate != NULL && !gate->forgetful && !outlives_certificate(ssl, session);
+    return kept ? keep(ssl, session) : 0;
 }
 
 static void stand_before_sessions(SSL_CTX *context)

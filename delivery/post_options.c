@@ -78,5 +78,6 @@ void post_options_set(void *easy, const struct post_shared *shared)
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, looks_twice ? 1L : 0L));
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, shared->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
     set_strings(easy, shared);
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)shared->lifetime_s));
     set_patience(easy, shared->attempt_timeout_ms);
 }

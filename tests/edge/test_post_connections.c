@@ -180,6 +180,19 @@ Test(post_connections, that_are_idle_for_long_are_closed)
     end();
 }
 
+/* However busy they are: libcurl counts whole seconds. */
+Test(post_connections, that_are_old_are_made_anew)
+{
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 1, .lifetime_s = 1 });
+    for (int i = 0; i < 500 && atomic_load(&receiver.connections) < 3; i++) {
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+        rig_run_ms(&rig, 20);
+    }
+    cr_assert_eq(atomic_load(&receiver.connections), 3);
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 0);
+    end();
+}
+
 static bool answer_when_told(const struct visit *visit)
 {
     return strstr(visit->request, "POST /slow") == NULL ? answer_ok(visit) : wait_ms(visit, 1000) && answer_ok(visit);

@@ -4,6 +4,7 @@
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
+#include <openssl/tls1.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,17 +166,33 @@ Test(post_tls, a_goodbye_behind_the_answer_costs_no_attempt)
     end();
 }
 
-Test(post_tls, sessions_are_resumed)
+static int resumed_of_five(int newest_protocol, long valid_s)
 {
-    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true }, (struct lanes_options){ .ca_file = NULL });
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true, .newest_protocol = newest_protocol, .valid_s = valid_s },
+               (struct lanes_options){ .ca_file = NULL });
     for (int i = 0; i < 5; i++) {
         struct posted posted = post();
         cr_assert_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
         rig_run_ms(&rig, 30); /* the end of the connection arrives */
     }
     cr_assert_eq(atomic_load(&receiver.connections), 5);
-    cr_assert_geq(atomic_load(&receiver.resumed), 3);
+    int resumed = atomic_load(&receiver.resumed);
     end();
+    return resumed;
+}
+
+Test(post_tls, sessions_are_resumed)
+{
+    cr_expect_geq(resumed_of_five(TLS1_3_VERSION, 0), 3);
+    cr_expect_geq(resumed_of_five(TLS1_2_VERSION, 0), 3);
+}
+
+/* OpenSSL's tickets live for two hours. */
+Test(post_tls, sessions_that_would_outlive_the_certificate_are_not_resumed)
+{
+    cr_expect_geq(resumed_of_five(TLS1_3_VERSION, 3 * 3600), 3);
+    cr_expect_eq(resumed_of_five(TLS1_3_VERSION, 3600), 0);
+    cr_expect_eq(resumed_of_five(TLS1_2_VERSION, 23 * 3600), 0);
 }
 
 static void script_hook(const char *name, int type, struct dns_answer *answer)

@@ -25,7 +25,7 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, 
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate), -10 * DAY_S);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), options->expired ? -DAY_S : DAY_S);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), options->expired ? -DAY_S : options->valid_s > 0 ? options->valid_s : 30 * DAY_S);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)(issuer == NULL ? "test" : "leaf"), -1,
                                -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(issuer == NULL ? certificate : issuer));

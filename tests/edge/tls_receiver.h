@@ -13,6 +13,7 @@ struct tls_options {
     bool (*talk)(void *ssl);      /* the whole connection, after HTTP/2 was agreed upon. NULL: HTTP/1 */
     const char *subject_alt_name; /* "IP:127.0.0.1", "DNS:hook.example.com" */
     bool expired;
+    long valid_s;           /* from now on; 0: 30 days */
     bool old_protocol;      /* TLS 1.1 at most */
     bool close_each;        /* a connection per request */
     bool wants_certificate; /* of the client */
