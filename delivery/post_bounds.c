@@ -3,6 +3,7 @@
 #include "consumer/base/check.h"
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "delivery/tls_chain.h"
 #include "delivery/tls_context.h"
 
 #include <openssl/ssl.h>
@@ -17,7 +18,7 @@ enum {
     READ_BYTES_MAX = 65536,  /* likewise: of frames and messages, which are small */
     BYTES_MAX = 1048576,     /* for a handshake, or an answer: we keep 16 KiB of one */
     MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
-    CHAIN_BYTES_MAX = 32768, /* of certificates: a small one costs a third of a millisecond */
+    CHAIN_BYTES_MAX = 32768, /* of certificates */
     KEPT_BYTES_MAX = 8192,   /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
     NAMES_WEIGHT = 4,        /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
@@ -147,6 +148,13 @@ static void stand_before_sessions(SSL_CTX *context)
     SSL_CTX_sess_set_new_cb(context, on_session);
 }
 
+/* OpenSSL decodes the message where it lies, and after it has told of it: with nothing left in it the handshake fails. */
+static void refuse_chain(void *message, size_t length)
+{
+    enum { HEAD = 4 };
+    memset((char *)message + HEAD, 0, length - HEAD);
+}
+
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
  * record, and OpenSSL would act on all of them before it returns: what follows the last one that is allowed is thrown away, as after a goodbye. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
@@ -160,8 +168,10 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     }
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
-    if (length > 0)
-        see_session(gate, *(const uint8_t *)bytes, length);
+    uint8_t kind = length > 0 ? *(const uint8_t *)bytes : 0;
+    if (kind == SSL3_MT_CERTIFICATE && !tls_chain_may_be_read((struct slice){ bytes, length }, SSL_version(ssl) == TLS1_3_VERSION))
+        refuse_chain((void *)bytes, length);
+    see_session(gate, kind, length);
     bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
     if (gate->known && (++gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);

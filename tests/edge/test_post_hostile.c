@@ -1,4 +1,5 @@
 /* Receivers that go for the sender itself: for its loop, which everybody's deadlines hang on, and for the answer to the next request. */
+#include "delivery/tls_chain.h"
 #include "tests/edge/post_rig.h"
 #include "tests/edge/tls_receiver.h"
 
@@ -280,11 +281,17 @@ Test(post_hostile, key_exchange_without_curves_is_refused)
 }
 
 /* Each of them is read, and looked at, before any is trusted. */
-Test(post_hostile, a_chain_of_two_hundred_certificates_is_refused)
+Test(post_hostile, chains_that_cost_much_are_refused)
 {
-    struct posted posted = post_tls((struct tls_options){ .more_certificates = 200 });
-    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%d %s", posted.outcome.kind, posted.detail);
-    cr_expect_eq(post_tls((struct tls_options){ .more_certificates = 10 }).outcome.status, 200);
+    const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+    const struct tls_options costly[] = { { .more_certificates = 200 }, { .more_certificates = TLS_CHAIN_MAX }, { .own_curve = true } };
+    for (size_t i = 0; i < COUNT_OF(versions) * COUNT_OF(costly); i++) {
+        struct tls_options options = costly[i / COUNT_OF(versions)];
+        options.newest_protocol = versions[i % COUNT_OF(versions)];
+        struct posted posted = post_tls(options);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+    cr_expect_eq(post_tls((struct tls_options){ .more_certificates = TLS_CHAIN_MAX - 1 }).outcome.status, 200);
 }
 
 /* Five posts, one after the other: how many connections they took, and how many of these went on with the session of one before. */
@@ -312,17 +319,17 @@ Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
     cr_expect_geq(resumed, 3);
     post_five((struct tls_options){ .close_each = true, .ticket_bytes = 60000 }, &connections, &resumed);
     cr_expect_eq(resumed, 0);
-    post_five((struct tls_options){ .close_each = true, .more_certificates = 40 }, &connections, &resumed);
+    post_five((struct tls_options){ .close_each = true, .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
     cr_expect_eq(resumed, 0);
 }
 
-/* Neither are connections, of which there may be as many: a chain of 28 KB takes 320 KB. */
+/* Neither are connections, of which there may be as many: a chain takes ten times of what it took on the wire. */
 Test(post_hostile, connections_that_take_much_memory_are_not_kept)
 {
     int connections, resumed;
     post_five((struct tls_options){ .more_certificates = 10 }, &connections, &resumed);
     cr_expect_eq(connections, 1);
-    post_five((struct tls_options){ .more_certificates = 40 }, &connections, &resumed);
+    post_five((struct tls_options){ .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d", connections, resumed);
 }
 
@@ -347,12 +354,12 @@ static bool shake_hands_anew(void *ssl)
 /* The connection was found small enough to be kept before. */
 Test(post_hostile, connections_that_grow_in_the_middle_are_not_kept)
 {
-    const struct tls_options options = { .act = shake_hands_anew, .newest_protocol = TLS1_2_VERSION };
+    const struct tls_options options = { .act = shake_hands_anew, .newest_protocol = TLS1_2_VERSION, .long_certificates = true };
     int connections, resumed;
     added = 0;
     post_five(options, &connections, &resumed);
     cr_expect_eq(connections, 1);
-    added = 30;
+    added = 10;
     post_five(options, &connections, &resumed);
     cr_expect_eq(connections, 5);
 }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,6 +17,15 @@
 #include <unistd.h>
 
 enum { POLL_MS = 10, DAY_S = 24 * 3600 };
+
+static void add_comment(X509 *certificate)
+{
+    char text[601] = "";
+    memset(text, 'x', sizeof(text) - 1);
+    X509_EXTENSION *comment = X509V3_EXT_conf_nid(NULL, NULL, NID_netscape_comment, text);
+    assert(comment != NULL && X509_add_ext(certificate, comment, -1) == 1);
+    X509_EXTENSION_free(comment);
+}
 
 /* `issuer` NULL: signed by itself. */
 static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, X509 *issuer, EVP_PKEY *issuer_key)
@@ -34,6 +44,8 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, 
     X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, options->subject_alt_name);
     assert(names != NULL && X509_add_ext(certificate, names, -1) == 1);
     X509_EXTENSION_free(names);
+    if (options->long_certificates)
+        add_comment(certificate);
     if (options->issued && issuer == NULL) {
         X509_EXTENSION *authority = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
         assert(authority != NULL && X509_add_ext(certificate, authority, -1) == 1);
@@ -129,6 +141,14 @@ static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsig
     return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
+static void add_certificate_with_own_curve(SSL_CTX *context, const struct tls_options *options)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    assert(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT) == 1);
+    SSL_CTX_add0_chain_cert(context, make_certificate(key, options, NULL, NULL));
+    EVP_PKEY_free(key);
+}
+
 static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
@@ -147,6 +167,8 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     SSL_CTX_use_PrivateKey(context, key);
     for (int i = 0; i < options->more_certificates; i++)
         SSL_CTX_add1_chain_cert(context, certificate);
+    if (options->own_curve)
+        add_certificate_with_own_curve(context, options);
 #ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
     SSL_CTX_compress_certs(context, 0); /* for whoever offers to unpack them */
 #endif

@@ -22,6 +22,8 @@ struct tls_options {
     bool broken_hash;       /* likewise, signed with SHA-1 */
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
     int more_certificates;  /* behind its own, in the chain */
+    bool long_certificates; /* a kilobyte each */
+    bool own_curve;         /* another one, whose key is on a curve that it describes */
     int names;              /* of CAs, empty ones, for a certificate of the client that it can do without */
     int newest_protocol;    /* TLS1_2_VERSION; 0: all */
     const char *groups;     /* TLS 1.3 with these alone */

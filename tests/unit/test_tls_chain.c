@@ -1,0 +1,78 @@
+/* Certificate messages of both protocols, whole and cut at every byte. */
+#include "delivery/tls_chain.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BYTES_MAX = 4096 };
+
+struct message {
+    char bytes[BYTES_MAX];
+    size_t length;
+};
+
+static void add_number(struct message *message, size_t number, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        message->bytes[message->length++] = (char)(number >> 8 * (bytes - 1 - i));
+}
+
+static struct message make(size_t certificates, const char *certificate, size_t length, bool tls13)
+{
+    struct message message = { .length = 0 };
+    size_t each = 3 + length + (tls13 ? 2U + 4U : 0U), list = certificates * each;
+    add_number(&message, 11, 1);
+    add_number(&message, (tls13 ? 1U : 0U) + 3 + list, 3);
+    if (tls13)
+        add_number(&message, 0, 1);
+    add_number(&message, list, 3);
+    for (size_t i = 0; i < certificates; i++) {
+        add_number(&message, length, 3);
+        memcpy(message.bytes + message.length, certificate, length);
+        message.length += length;
+        if (tls13) {
+            add_number(&message, 4, 2);
+            add_number(&message, 0x00050000, 4);
+        }
+    }
+    return message;
+}
+
+static bool may_be_read(const struct message *message, size_t length, bool tls13)
+{
+    char *copy = malloc(length + 1); /* so that a sanitizer sees a byte too many */
+    memcpy(copy, message->bytes, length);
+    bool may = tls_chain_may_be_read((struct slice){ copy, length }, tls13);
+    free(copy);
+    return may;
+}
+
+Test(tls_chain, twenty_certificates_are_enough)
+{
+    for (int tls13 = 0; tls13 < 2; tls13++) {
+        struct message most = make(TLS_CHAIN_MAX, "certificate", 11, tls13), more = make(TLS_CHAIN_MAX + 1, "certificate", 11, tls13);
+        cr_expect(may_be_read(&most, most.length, tls13));
+        cr_expect_not(may_be_read(&more, more.length, tls13));
+        for (size_t length = 0; length < most.length; length++)
+            cr_expect(may_be_read(&most, length, tls13), "%zu", length);
+    }
+}
+
+Test(tls_chain, empty_certificates_count_as_well)
+{
+    struct message more = make(TLS_CHAIN_MAX + 1, "", 0, false);
+    cr_expect_not(may_be_read(&more, more.length, false));
+}
+
+Test(tls_chain, no_curve_is_described)
+{
+    static const char prime[] = "key \x06\x07\x2a\x86\x48\xce\x3d\x01\x01 more", two[] = "\x06\x07\x2a\x86\x48\xce\x3d\x01\x02",
+                      named[] = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    struct message message = make(1, prime, sizeof(prime) - 1, true);
+    cr_expect_not(may_be_read(&message, message.length, true));
+    message = make(1, two, sizeof(two) - 1, false);
+    cr_expect_not(may_be_read(&message, message.length, false));
+    message = make(1, named, sizeof(named) - 1, false);
+    cr_expect(may_be_read(&message, message.length, false));
+}
