@@ -122,19 +122,27 @@ static void see_field(struct post *post, struct slice line)
         post->saw.retry_after_s = retry_after_parse((struct slice){ line.start + length, line.length - length }, clock_wall_ms() / 1000);
 }
 
-static void see_line(struct post *post, struct slice line)
+static bool is_empty_line(struct slice line)
+{
+    return line.start[0] == '\r' || line.start[0] == '\n';
+}
+
+/* False: libcurl takes for the beginning of an answer what is none. */
+static bool see_line(struct post *post, struct slice line)
 {
     struct post_sight *saw = &post->saw;
     if (saw->headers_done) /* a trailer */
-        return;
+        return true;
     int status = saw->in_headers ? 0 : post_status_of(line);
+    if (status == 0 && !saw->in_headers && !is_empty_line(line))
+        return false;
     if (status != 0) {
         saw->status = status;
         saw->in_headers = true;
         saw->retry_after_s = -1;
         if (!saw->http2 && slice_starts_with(line, "HTTP/2")) /* libcurl 7.88 would keep the connection, and not use it again */
             post_spoil(post);
-    } else if (line.start[0] == '\r' || line.start[0] == '\n') {
+    } else if (is_empty_line(line)) {
         saw->in_headers = false;
         saw->headers_done = saw->status >= 200 || saw->status == 101; /* 101 ends the HTTP part of a connection: nothing else follows it */
         if (saw->headers_done)
@@ -142,6 +150,7 @@ static void see_line(struct post *post, struct slice line)
     } else {
         see_field(post, line);
     }
+    return true;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
@@ -155,9 +164,10 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
         return 0;
     }
     saw->header_bytes += (uint32_t)length;
-    if (length > 0)
-        see_line(post, (struct slice){ bytes, length });
-    return length;
+    if (length == 0 || see_line(post, (struct slice){ bytes, length }))
+        return length;
+    post_spoil(post);
+    return 0;
 }
 
 /* A line that goes on with the one before, and is the first: see post_options.c. */
@@ -406,6 +416,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     post->saw = (struct post_sight){ .retry_after_s = -1 };
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
+        post_options_set_kinds(post->easy, post->shared->proxy != NULL);
         post->pinned = false;
     }
     enum post_url agreement = set_url(post, url);
@@ -436,6 +447,14 @@ static const struct guard_address *address_at(const struct names_answer *answer,
     return &answer->addresses[places[(rank + turn) % of_kind]];
 }
 
+static bool has_both_kinds(const struct names_answer *answer)
+{
+    size_t v6 = 0;
+    for (size_t i = 0; i < answer->count; i++)
+        v6 += answer->addresses[i].v6;
+    return v6 > 0 && v6 < answer->count;
+}
+
 /* The answer as an entry of libcurl's own table of names. "+": it may be replaced, as it is by every post. Each lane has one table; an entry that
  * is left over is never used, because every post for a name brings its own, and would be judged by on_open_socket if it were. */
 bool post_pin(struct post *post, const struct names_answer *answer)
@@ -458,6 +477,8 @@ bool post_pin(struct post *post, const struct names_answer *answer)
     }
     post->slist->pin = (struct curl_slist){ post->pin, NULL };
     curl_easy_setopt(post->easy, CURLOPT_RESOLVE, &post->slist->pin);
+    if (has_both_kinds(answer))
+        post_options_set_kinds(post->easy, true);
     post->pinned = true;
     return true;
 }

@@ -92,7 +92,7 @@ struct post {
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
-    bool large;   /* the body made libcurl allocate much: not used again */
+    bool large;   /* libcurl allocated much for it, or for its answer: not used again */
     bool spoiled; /* its connection is not used again */
 
     uint64_t begin_us, named_us, start_us; /* the attempt began, the name was known, libcurl got it */

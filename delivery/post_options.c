@@ -4,7 +4,7 @@
 
 #include <curl/curl.h>
 
-enum { PATIENCE_MS = 100 };
+enum { PATIENCE_MS = 100, NEVER_MS = 24 * 3600 * 1000 };
 
 /* libcurl before this version would append a first line that begins with a blank to the last line of the handle's former answer, in memory that was
  * freed since (curl 11103). There the body's callback sees the lines as well, and before libcurl takes them. */
@@ -71,6 +71,11 @@ static void set_patience(CURL *easy, uint64_t attempt_timeout_ms)
     must_be_ok(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)attempt_timeout_ms + PATIENCE_MS));
 }
 
+void post_options_set_kinds(void *easy, bool both)
+{
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, both ? CURL_HET_DEFAULT : NEVER_MS));
+}
+
 void post_options_set(void *easy, const struct post_shared *shared)
 {
     bool looks_twice = curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES;
@@ -80,4 +85,5 @@ void post_options_set(void *easy, const struct post_shared *shared)
     set_strings(easy, shared);
     must_be_ok(curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)shared->lifetime_s));
     set_patience(easy, shared->attempt_timeout_ms);
+    post_options_set_kinds(easy, shared->proxy != NULL);
 }

@@ -2,9 +2,14 @@
 #ifndef JOBHOOK_DELIVERY_POST_OPTIONS_H
 #define JOBHOOK_DELIVERY_POST_OPTIONS_H
 
+#include <stdbool.h>
+
 struct post_shared;
 
 /* `easy` is a CURL. */
 void post_options_set(void *easy, const struct post_shared *shared);
+/* The next receiver may have addresses of both kinds: those of the second are tried, too, when the first are silent for a while. libcurl then looks at
+ * all transfers of a lane that began together in one call, handshakes and all, so nobody else has it so. */
+void post_options_set_kinds(void *easy, bool both);
 
 #endif

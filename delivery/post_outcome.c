@@ -11,6 +11,7 @@
 
 enum {
     TROUBLE_SAY_MS = 10000,
+    LARGE_HEADERS = 8192,
     PROXY_LINE_MAX = 16384 /* libcurl's, for a header line of a proxy; beyond it, it says that the connection was lost */
 };
 
@@ -43,7 +44,7 @@ static const struct meaning {
     { CURLE_HTTP2, OUTCOME_BAD_ANSWER, "the receiver broke HTTP/2" },
     { CURLE_HTTP2_STREAM, OUTCOME_CONNECTION_LOST, "the receiver ended the HTTP/2 stream before an answer" },
     { CURLE_BAD_CONTENT_ENCODING, OUTCOME_BAD_ANSWER, "the answer's encoding is broken" },
-    { CURLE_WRITE_ERROR, OUTCOME_BAD_ANSWER, "the answer could not be taken" },
+    { CURLE_WRITE_ERROR, OUTCOME_BAD_ANSWER, "the answer is not HTTP" }, /* its first line: on_header, in post.c */
     { CURLE_SEND_ERROR, OUTCOME_CONNECTION_LOST, "the connection was lost while sending" },
     { CURLE_RECV_ERROR, OUTCOME_CONNECTION_LOST, "the connection was lost before an answer" },
     { CURLE_GOT_NOTHING, OUTCOME_CONNECTION_LOST, "the connection was closed before an answer" },
@@ -70,6 +71,15 @@ static struct meaning meaning_of(CURLcode code, bool connected)
         if (meanings[i].code == code)
             return meanings[i];
     return (struct meaning){ code, connected ? OUTCOME_CONNECTION_LOST : OUTCOME_CONNECT_FAILED, curl_easy_strerror(code) };
+}
+
+/* What libcurl calls a mistake of ours can be a receiver's, once it has something to say: an attempt it was, and is not made again for nothing. */
+static struct meaning meaning_of_code(CURLcode code, bool sent)
+{
+    struct meaning meaning = meaning_of(code, sent);
+    if (sent && meaning.kind == OUTCOME_LOCAL)
+        return (struct meaning){ code, OUTCOME_BAD_ANSWER, "the answer could not be read" };
+    return meaning;
 }
 
 static const struct refusal {
@@ -108,13 +118,15 @@ static struct meaning meaning_of_connect(const struct post *post)
 
 enum { X509_UNSPECIFIED = 1 }; /* what libcurl leaves there when the chain was fine */
 
-static struct meaning meaning_of_refused_certificate(CURL *easy)
+static struct meaning meaning_of_refused_certificate(const struct post *post)
 {
     long result = 0;
     struct meaning meaning = meaning_of(CURLE_PEER_FAILED_VERIFICATION, false);
-    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    curl_easy_getinfo(post->easy, CURLINFO_SSL_VERIFYRESULT, &result);
     if (result > X509_UNSPECIFIED)
         meaning.detail = post_tls_verify_problem(result);
+    else if (strstr(post->trouble, "verification failed") != NULL) /* libcurl's words when nothing is wrong with the receiver's: it sent an alert */
+        return (struct meaning){ meaning.code, OUTCOME_TLS_FAILED, "the receiver refused our certificate" };
     return meaning;
 }
 
@@ -188,10 +200,10 @@ static struct meaning judge(const struct post *post, CURLcode code)
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return meaning_of_refused_certificate(post->easy);
+        return meaning_of_refused_certificate(post);
     if (post->https && !saw->prepared && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING))
         return meaning_of(CURLE_SSL_CONNECT_ERROR, false);
-    return meaning_of(code, saw->prepared);
+    return meaning_of_code(code, saw->prepared);
 }
 
 /* libcurl counts from when it got the handle, we from the start of the attempt. 0 stays 0: it did not happen, or not again. */
@@ -228,6 +240,7 @@ void post_conclude(struct post *post, int code)
     if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
         say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
+    post->large = post->large || post->saw.header_bytes > LARGE_HEADERS; /* libcurl keeps them with the handle */
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);
     counter_add(&post->shared->stats.connections, (uint64_t)connections);

@@ -164,6 +164,20 @@ static bool say_status_oddly(const struct visit *visit)
     return say(visit, "http/1.1  200 OK\r\nContent-Length: 0\r\n\r\n") && never_answer(visit);
 }
 
+/* libcurl takes them for a status line. Then it would read the body for as long as there is one, and call a line in it a mistake of ours. */
+static bool say_status_oddly_and_never_end(const struct visit *visit)
+{
+    static char zeros[65536];
+    for (bool going = say(visit, "HTTP/1.1  200 OK\r\n\r\n"); going;)
+        going = say_bytes(visit, zeros, sizeof(zeros));
+    return false;
+}
+
+static bool say_trailer_oddly(const struct visit *visit)
+{
+    return say(visit, "HTTP/1.1 \t200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n0\r\nno colon\r\n\r\n") && never_answer(visit);
+}
+
 static bool flood_with_provisional_answers(const struct visit *visit)
 {
     while (say(visit, "HTTP/1.1 100 Continue\r\n\r\n"))
@@ -182,7 +196,10 @@ static bool say_line_without_end(const struct visit *visit)
 
 Test(post_faults, what_is_not_http_is_a_bad_answer_at_once)
 {
-    script *const scripts[] = { say_garbage, say_zeros, say_status_oddly, flood_with_provisional_answers, say_line_without_end };
+    script *const scripts[] = { say_garbage,         say_zeros,
+                                say_status_oddly,    say_status_oddly_and_never_end,
+                                say_trailer_oddly,   flood_with_provisional_answers,
+                                say_line_without_end };
     for (size_t i = 0; i < COUNT_OF(scripts); i++) {
         struct posted posted = post_to(scripts[i], RIG_TIMEOUT_MS);
         cr_expect_eq(posted.outcome.kind, OUTCOME_BAD_ANSWER, "%zu: %d %s", i, posted.outcome.kind, posted.detail);

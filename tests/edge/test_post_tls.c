@@ -145,6 +145,26 @@ Test(post_tls, a_receiver_that_does_not_speak_it_is_a_failure)
     }
 }
 
+static unsigned char alert; /* RFC 8446, 6 */
+
+static bool send_alert(int fd)
+{
+    const unsigned char record[] = { 21, 3, 3, 0, 2, 2, alert };
+    cr_assert_eq(write(fd, record, sizeof(record)), sizeof(record));
+    return false;
+}
+
+/* Of the alerts that speak of a certificate ours is meant; libcurl calls some of them a refusal of the receiver's. */
+Test(post_tls, an_alert_is_a_failure_and_not_a_refused_certificate)
+{
+    for (alert = 40; alert <= 49; alert++) {
+        begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .greet = send_alert }, (struct lanes_options){ .ca_file = NULL });
+        struct posted posted = post();
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_FAILED, "%d: %d %s", alert, posted.outcome.kind, posted.detail);
+        end();
+    }
+}
+
 Test(post_tls, a_handshake_that_hangs_is_a_connect_timeout)
 {
     struct posted posted = post_to_plain(never_answer);

@@ -11,7 +11,7 @@ case ${1:-10} in
 esac
 [ $# -eq 0 ] || shift
 names=("$@")
-[ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record task_path attempt_row answer hold_list)
+[ $# -gt 0 ] || names=(event guard retry signature envelope settings retry_after redis_address redis_reply record task_path attempt_row answer hold_list tls_chain)
 
 signature="delivery/signature.c delivery/signature_keys.c delivery/verifier.c"
 base=$(echo consumer/base/*.c)
@@ -29,11 +29,12 @@ declare -A sources=(
     [hold_list]="delivery/hold_list.c delivery/guard.c delivery/guard_address.c consumer/base/text.c consumer/base/memory.c"
     [task_path]="consumer/http/task_path.c consumer/base/text.c consumer/base/memory.c"
     [attempt_row]="consumer/commands/attempt_row.c delivery/json_string.c consumer/base/moment.c consumer/base/text.c consumer/base/memory.c"
-    [answer]="delivery/post_bounds.c delivery/post_options.c delivery/post_outcome.c delivery/post_tls.c delivery/post_url.c delivery/retry_after.c delivery/tls_context.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
+    [tls_chain]="delivery/tls_chain.c consumer/base/text.c consumer/base/memory.c"
+    [answer]="delivery/post_bounds.c delivery/post_options.c delivery/post_outcome.c delivery/post_tls.c delivery/post_url.c delivery/retry_after.c delivery/tls_chain.c delivery/tls_context.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
 )
 declare -A libraries=(
     [event]="yajl libcrypto" [guard]="libcurl" [retry]="" [signature]="libcrypto" [envelope]="yajl" [settings]="libcurl libcrypto"
-    [retry_after]="" [redis_address]="" [redis_reply]="hiredis" [record]="" [task_path]="" [attempt_row]="" [answer]="libcurl libuv openssl" [hold_list]=""
+    [retry_after]="" [redis_address]="" [redis_reply]="hiredis" [record]="" [task_path]="" [attempt_row]="" [answer]="libcurl libuv openssl" [hold_list]="" [tls_chain]=""
 )
 
 build=.build/fuzz
