@@ -97,6 +97,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     (void)local_port;
     if (post->saw.prepared) {
         post->saw.resend_refused = true;
+        post->saw.http1_wanted = post->saw.http2 && !post_bounds_is_http2(tls_of(post));
         counter_add(&post->shared->stats.resends_refused, 1);
         return CURL_PREREQFUNC_ABORT;
     }
@@ -273,6 +274,7 @@ bool post_shared_init(struct post_shared *shared, const struct lanes_options *op
         return false;
     shared->proxy = options->proxy == NULL ? NULL : memory_copy(options->proxy, strlen(options->proxy));
     shared->proxy_by_tls = options->proxy != NULL && strncasecmp(options->proxy, "https:", 6) == 0;
+    shared->downgrades = downgrades_create();
     gauge_set(&shared->stats.files_current, 1);
     return true;
 }
@@ -280,6 +282,7 @@ bool post_shared_init(struct post_shared *shared, const struct lanes_options *op
 void post_shared_finish(struct post_shared *shared)
 {
     post_tls_destroy(shared->tls);
+    downgrades_destroy(shared->downgrades);
     free(shared->proxy);
 }
 
@@ -407,6 +410,18 @@ static void set_body(struct post *post, const struct request *request)
     curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, body->length > 0 ? body->start : "");
 }
 
+static void choose_protocol(struct post *post, const struct url *url)
+{
+    const struct post_shared *shared = post->shared;
+    if (!shared->http2 || !url->https)
+        return;
+    post->origin_key = downgrades_key(shared->downgrades, (struct slice){ url->origin, url->origin_length });
+    bool downgraded = downgrades_hold(shared->downgrades, post->origin_key, clock_monotonic_ms());
+    if (downgraded != post->downgraded)
+        post_options_set_http2(post->easy, !downgraded);
+    post->downgraded = downgraded;
+}
+
 bool post_address(struct post *post, const struct url *url, const struct request *request)
 {
     if (post->spoiled || post->saw.unfit)
@@ -428,6 +443,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     }
     if (agreement != POST_URL_AGREED)
         return false;
+    choose_protocol(post, url);
     set_headers(post, request);
     set_body(post, request);
     return true;

@@ -7,6 +7,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/timers.h"
+#include "delivery/downgrades.h"
 #include "delivery/lanes.h"
 #include "delivery/post_tls.h"
 #include "delivery/wires.h"
@@ -31,6 +32,7 @@ struct post_shared {
     char *proxy;         /* NULL: none */
     bool proxy_by_tls;
     bool http2; /* offered by TLS */
+    struct downgrades *downgrades;
     struct tls_sight *tls_sight;
     uint32_t snippet_bytes;
     struct log_gate no_sockets, troubles;
@@ -50,6 +52,7 @@ struct post_sight {
     bool blocked;           /* an address was refused, or the parsers disagree */
     bool prepared;          /* libcurl was about to send: connected, and bytes may have left */
     bool resend_refused;    /* libcurl wanted to send it again */
+    bool http1_wanted;      /* likewise, by HTTP/1.1, as the receiver asked for that */
     bool in_headers;        /* between a status line and its empty line */
     bool has_field;         /* since a status line, a proxy's as well */
     bool headers_done;      /* of the final status */
@@ -92,8 +95,10 @@ struct post {
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
-    bool large;   /* libcurl allocated much for it, or for its answer: not used again */
-    bool spoiled; /* its connection is not used again */
+    bool downgraded;     /* HTTP/1.1 alone is offered, although we have HTTP/2 */
+    uint64_t origin_key; /* downgrades_key, with https and HTTP/2 */
+    bool large;          /* libcurl allocated much for it, or for its answer: not used again */
+    bool spoiled;        /* its connection is not used again */
 
     uint64_t begin_us, named_us, start_us; /* the attempt began, the name was known, libcurl got it */
     struct post_sight saw;

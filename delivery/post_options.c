@@ -71,6 +71,11 @@ static void set_patience(CURL *easy, uint64_t attempt_timeout_ms)
     must_be_ok(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)attempt_timeout_ms + PATIENCE_MS));
 }
 
+void post_options_set_http2(void *easy, bool http2)
+{
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
+}
+
 void post_options_set_kinds(void *easy, bool both)
 {
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, both ? CURL_HET_DEFAULT : NEVER_MS));
@@ -81,7 +86,7 @@ void post_options_set(void *easy, const struct post_shared *shared)
     bool looks_twice = curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES;
     set_longs(easy);
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, looks_twice ? 1L : 0L));
-    must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, shared->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
+    post_options_set_http2(easy, shared->http2);
     set_strings(easy, shared);
     must_be_ok(curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)shared->lifetime_s));
     set_patience(easy, shared->attempt_timeout_ms);

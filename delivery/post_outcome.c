@@ -186,6 +186,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return (struct meaning){ code, OUTCOME_BLOCKED_ADDRESS, "the address may not be called" };
     if (saw->status >= 200 || saw->status == 101)
         return (struct meaning){ code, OUTCOME_ANSWERED, saw->body_cut ? "answered; the body was cut" : "answered" };
+    if (saw->http1_wanted)
+        return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "the receiver asked for HTTP/1.1 instead of an answer: the next attempt's" };
     if (saw->resend_refused)
         return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "a kept connection died under the request; not sent again" };
     if (saw->headers_too_large || is_endless_line(post, code))
@@ -234,12 +236,30 @@ static void say_trouble(struct post_shared *shared, const char *detail)
         log_warn("something here keeps attempts from being made, they wait", LOG_STRING("problem", detail), LOG_I("suppressed", suppressed));
 }
 
+/* libcurl 7.88 hardly has words for a stream that ended without an error before the request was sent: it throws away answers that came with the end. */
+static bool has_lost_answer(const struct post *post, CURLcode code)
+{
+    return code == CURLE_HTTP2_STREAM && (post->trouble[0] == '\0' || strstr(post->trouble, "closed cleanly, but") != NULL);
+}
+
+static void note_protocol(struct post *post, CURLcode code, bool answered)
+{
+    struct downgrades *downgrades = post->shared->downgrades;
+    if (answered)
+        return;
+    if (post->downgraded && post->https)
+        downgrades_remove(downgrades, post->origin_key);
+    else if (post->saw.http1_wanted || (post->saw.http2 && has_lost_answer(post, code)))
+        downgrades_add(downgrades, post->origin_key, clock_monotonic_ms());
+}
+
 void post_conclude(struct post *post, int code)
 {
     struct meaning meaning = judge(post, (CURLcode)code);
     if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
         say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
+    note_protocol(post, (CURLcode)code, answered);
     post->large = post->large || post->saw.header_bytes > LARGE_HEADERS; /* libcurl keeps them with the handle */
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);

@@ -269,6 +269,40 @@ Test(post_hostile, a_connection_whose_http2_was_broken_is_not_used_again)
     }
 }
 
+static unsigned char reason; /* of RST_STREAM: NO_ERROR or HTTP_1_1_REQUIRED */
+
+/* As Go's server when its handler does not read the body: answer and end of the stream in one record. */
+static bool answer_and_end_the_stream(void *ssl)
+{
+    unsigned char end[] = { 0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason };
+    enum { HEADERS_BYTES = 10 };
+    size_t skip = reason == 0 ? 0 : HEADERS_BYTES;
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, LARGE / 8) &&
+           SSL_write(ssl, end + skip, (int)(sizeof(end) - skip)) > 0 && usleep(200 * 1000) != 0; /* others wait for us */
+}
+
+/* libcurl 8 has the answer at once; with it HTTP/2 stays. */
+Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
+{
+    const unsigned char reasons[] = { 0, 13 };
+    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+        struct posted posted[2];
+        reason = reasons[i];
+        begin_tls((struct tls_options){ .talk = answer_and_end_the_stream });
+        while (rig.request.body.length < LARGE)
+            text_append_string(&rig.request.body, "0123456789abcdef");
+        for (int k = 0; k < 2; k++) {
+            rig_begin(&rig, url, &posted[k]);
+            rig_wait(&rig, &posted[k]);
+            text_clear(&rig.request.body); /* the receiver takes no more by HTTP/1.1 */
+        }
+        cr_expect_eq(posted[1].outcome.status, 200, "%u: %d %s", reason, posted[1].outcome.kind, posted[1].detail);
+        cr_expect_eq(atomic_load(&tls_receiver.requests), posted[0].outcome.kind == OUTCOME_ANSWERED ? 0 : 1);
+        rig_close(&rig);
+        tls_receiver_stop(&tls_receiver);
+    }
+}
+
 /* The receiver would choose how large the numbers are that we reckon with. */
 Test(post_hostile, key_exchange_without_curves_is_refused)
 {

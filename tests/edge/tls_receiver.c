@@ -114,13 +114,20 @@ static void ask_for_certificate(SSL_CTX *context, const struct tls_options *opti
 
 static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *unused)
 {
+    static const char http2[] = { 2, 'h', '2' };
     (void)ssl;
-    (void)in;
-    (void)in_length;
     (void)unused;
-    *out = (const unsigned char *)"h2";
+    *out = (const unsigned char *)http2 + 1;
     *length = 2;
-    return SSL_TLSEXT_ERR_OK;
+    return memmem(in, in_length, http2, sizeof(http2)) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static bool has_http2(const SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned length;
+    SSL_get0_alpn_selected(ssl, &name, &length);
+    return length == 2;
 }
 
 static int fill_ticket(SSL *ssl, void *size)
@@ -249,7 +256,7 @@ static void serve(struct tls_receiver *receiver, int fd)
             note_client(receiver, certificate);
         atomic_fetch_add(&receiver->resumed, SSL_session_reused(ssl));
         X509_free(certificate);
-        bool go_on = receiver->options.talk == NULL || receiver->options.talk(ssl);
+        bool go_on = !has_http2(ssl) || receiver->options.talk(ssl);
         while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
             if (!act(ssl) || receiver->options.close_each)

@@ -10,7 +10,7 @@
 struct tls_options {
     bool (*greet)(int fd);        /* before the handshake, with nothing read yet; false: the connection ends. NULL: none */
     bool (*act)(void *ssl);       /* instead of the answer; false: the connection ends. NULL: 200 */
-    bool (*talk)(void *ssl);      /* the whole connection, after HTTP/2 was agreed upon. NULL: HTTP/1 */
+    bool (*talk)(void *ssl);      /* the whole connection, when HTTP/2 was agreed upon. NULL: HTTP/1 alone */
     const char *subject_alt_name; /* "IP:127.0.0.1", "DNS:hook.example.com" */
     bool expired;
     long valid_s;           /* from now on; 0: 30 days */

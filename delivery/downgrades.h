@@ -1,0 +1,29 @@
+/* Origins that are sent HTTP/1.1 although we offer HTTP/2, because with them an answer does not get through.
+ *
+ * A receiver may end a stream before it has read the request, when it has answered (RFC 9113, 8.1): libcurl 7.88 throws the answer away if the end comes
+ * with it. Go's server does so for every handler that does not read the body. And a receiver may ask for HTTP/1.1 (HTTP_1_1_REQUIRED).
+ *
+ * A table with one place for each hash: whoever falls on another's place is sent HTTP/2 again, and found out again. */
+#ifndef JOBHOOK_DELIVERY_DOWNGRADES_H
+#define JOBHOOK_DELIVERY_DOWNGRADES_H
+
+#include "consumer/base/text.h"
+
+#include <stdint.h>
+
+enum { DOWNGRADES_PLACES = 4096, DOWNGRADES_MS = 3600 * 1000 };
+
+struct downgrades;
+
+struct downgrades *downgrades_create(void);
+void downgrades_destroy(struct downgrades *downgrades);
+
+/* What the other functions know an origin by. */
+uint64_t downgrades_key(const struct downgrades *downgrades, struct slice origin);
+/* For an hour from now on. */
+void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
+/* HTTP/1.1 was no better. */
+void downgrades_remove(struct downgrades *downgrades, uint64_t key);
+bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,34 @@
+/* Who gets HTTP/1.1, and for how long. */
+#include "delivery/downgrades.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+Test(downgrades, last_for_an_hour_and_for_one_origin)
+{
+    struct downgrades *downgrades = downgrades_create();
+    uint64_t one = downgrades_key(downgrades, SLICE("https://a.example.com")), other = downgrades_key(downgrades, SLICE("https://b.example.com"));
+    cr_assert_eq(one, downgrades_key(downgrades, SLICE("https://a.example.com")));
+    cr_expect_not(downgrades_hold(downgrades, one, 1000));
+    downgrades_add(downgrades, one, 1000);
+    cr_expect(downgrades_hold(downgrades, one, 1000) && downgrades_hold(downgrades, one, 999 + DOWNGRADES_MS));
+    cr_expect_not(downgrades_hold(downgrades, one, 1000 + DOWNGRADES_MS));
+    cr_expect_not(downgrades_hold(downgrades, other, 1000));
+    downgrades_remove(downgrades, other);
+    cr_expect(downgrades_hold(downgrades, one, 1000));
+    downgrades_remove(downgrades, one);
+    cr_expect_not(downgrades_hold(downgrades, one, 1000));
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_as_many_as_there_are_places)
+{
+    struct downgrades *downgrades = downgrades_create();
+    size_t held = 0;
+    for (uint64_t key = 0; key < 2 * DOWNGRADES_PLACES; key++)
+        downgrades_add(downgrades, key, 1);
+    for (uint64_t key = 0; key < 2 * DOWNGRADES_PLACES; key++)
+        held += downgrades_hold(downgrades, key, 1);
+    cr_expect_eq(held, DOWNGRADES_PLACES);
+    downgrades_destroy(downgrades);
+}
