@@ -210,7 +210,7 @@ static bool wait_readable(const struct tls_receiver *receiver, int fd)
 /* One request whose head and body come within one read or two; small ones do. */
 static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
 {
-    char bytes[16384];
+    char bytes[300000];
     size_t have = 0;
     while (SSL_pending(ssl) > 0 || wait_readable(receiver, fd)) {
         int count = SSL_read(ssl, bytes + have, (int)(sizeof(bytes) - 1 - have));
