@@ -242,14 +242,17 @@ static bool has_lost_answer(const struct post *post, CURLcode code)
     return code == CURLE_HTTP2_STREAM && (post->trouble[0] == '\0' || strstr(post->trouble, "closed cleanly, but") != NULL);
 }
 
-static void note_protocol(struct post *post, CURLcode code, bool answered)
+static bool may_lack_http1(enum outcome_kind kind)
+{
+    return kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER || kind == OUTCOME_CONNECTION_LOST;
+}
+
+static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
 {
     struct downgrades *downgrades = post->shared->downgrades;
-    if (answered)
-        return;
-    if (post->downgraded && post->https)
+    if (post->downgraded && post->https && may_lack_http1(kind))
         downgrades_remove(downgrades, post->origin_key);
-    else if (post->saw.http1_wanted || (post->saw.http2 && has_lost_answer(post, code)))
+    else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && has_lost_answer(post, code)))
         downgrades_add(downgrades, post->origin_key, clock_monotonic_ms());
 }
 
@@ -259,7 +262,7 @@ void post_conclude(struct post *post, int code)
     if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
         say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
-    note_protocol(post, (CURLcode)code, answered);
+    note_protocol(post, (CURLcode)code, meaning.kind);
     post->large = post->large || post->saw.header_bytes > LARGE_HEADERS; /* libcurl keeps them with the handle */
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);
