@@ -33,7 +33,8 @@ static void note_try(struct egress *egress, struct egress_mark *mark, bool faile
     mark->failed = failed;
     list_append(&egress->tried, &mark->link);
     egress->failed += failed;
-    forget_old_tries(egress, now_ms);
+    if (!egress->down) /* else they are kept until it ends */
+        forget_old_tries(egress, now_ms);
 }
 
 static void recover(struct egress *egress, uint64_t now_ms)
@@ -41,33 +42,44 @@ static void recover(struct egress *egress, uint64_t now_ms)
     egress->down = false;
     egress->lost_ms += now_ms - egress->down_since_ms;
     egress->up_since_ms = now_ms;
-    while (oldest(egress) != NULL) /* what failed while it was down says nothing about what comes */
-        egress_forget(egress, oldest(egress));
+    for (struct egress_mark *mark = oldest(egress); mark != NULL; mark = oldest(egress)) {
+        mark->connected &= !mark->failed; /* so that the same origins cannot trip it again and again */
+        egress_forget(egress, mark);
+    }
 }
 
 void egress_note_connected(struct egress *egress, struct egress_mark *mark, uint64_t now_ms)
 {
-    mark->connected = true;
-    mark->connected_ms = now_ms;
     if (egress->down)
         recover(egress, now_ms);
+    mark->connected = true;
+    mark->connected_ms = now_ms;
     note_try(egress, mark, false, now_ms);
+}
+
+static bool nearly_all_fail(const struct egress *egress)
+{
+    size_t tried = egress->tried.length;
+    return tried >= EGRESS_TRIED_MIN && (uint64_t)egress->failed * 100 >= tried * EGRESS_FAILED_PERCENT;
+}
+
+static void break_down(struct egress *egress, uint64_t now_ms)
+{
+    egress->down = true;
+    egress->down_since_ms = now_ms;
+    egress->probes = 0;
+    egress->probe_ms = now_ms + EGRESS_QUICK_PROBE_MS;
 }
 
 void egress_note_failed(struct egress *egress, struct egress_mark *mark, uint64_t now_ms)
 {
-    if (egress->down)
-        return;
     if (!egress_knows(egress, mark, now_ms)) {
         egress_forget(egress, mark);
         return;
     }
     note_try(egress, mark, true, now_ms);
-    if (egress->tried.length < EGRESS_TRIED_MIN || (uint64_t)egress->failed * 100 < egress->tried.length * EGRESS_FAILED_PERCENT)
-        return;
-    egress->down = true;
-    egress->down_since_ms = now_ms;
-    egress->probe_ms = now_ms + EGRESS_PROBE_MS;
+    if (!egress->down && nearly_all_fail(egress))
+        break_down(egress, now_ms);
 }
 
 bool egress_knows(const struct egress *egress, const struct egress_mark *mark, uint64_t now_ms)
@@ -81,9 +93,19 @@ bool egress_may_probe(const struct egress *egress, uint64_t now_ms)
     return egress->down && now_ms >= egress->probe_ms;
 }
 
-void egress_note_probe(struct egress *egress, uint64_t now_ms)
+/* The site that was probed longest ago comes first, and of one site an origin that may well connect. */
+uint64_t egress_probe_rank(const struct egress *egress, const struct egress_mark *mark, uint64_t now_ms)
 {
-    egress->probe_ms = now_ms + EGRESS_PROBE_MS;
+    bool known = egress_knows(egress, mark, now_ms), for_any = egress->probes % EGRESS_ANY_PROBE == EGRESS_ANY_PROBE - 1;
+    uint64_t rank = 2 * egress->probed_ms[mark->site] + (known && !mark->failed ? 0 : 1);
+    return known || for_any ? rank : rank + UINT64_MAX / 2;
+}
+
+void egress_note_probe(struct egress *egress, const struct egress_mark *mark, uint64_t now_ms)
+{
+    egress->probes++;
+    egress->probed_ms[mark->site] = now_ms;
+    egress->probe_ms = now_ms + (egress->probes < EGRESS_QUICK_PROBES ? EGRESS_QUICK_PROBE_MS : EGRESS_PROBE_MS);
 }
 
 uint64_t egress_working_ms(const struct egress *egress, uint64_t now_ms)

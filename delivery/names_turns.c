@@ -1,37 +1,13 @@
 #include "delivery/names_turns.h"
 
 #include "consumer/base/random.h"
+#include "delivery/site.h"
 
 enum { SUSPECT_TURNS = 4 };
 
-static size_t start_of_label(struct slice host, size_t end)
-{
-    while (end > 0 && host.start[end - 1] != '.')
-        end--;
-    return end;
-}
-
-/* A country under which names are sold: example.co.uk is a domain, co.uk is none. The registries' whole list is long, and changes. */
-static bool is_sold_under(struct slice label)
-{
-    static const char *const labels[] = { "ac", "co", "com", "edu", "gov", "ne", "net", "or", "org" };
-    for (size_t i = 0; i < COUNT_OF(labels); i++)
-        if (slice_equal(label, slice_of(labels[i])))
-            return true;
-    return false;
-}
-
-static struct slice domain_of(struct slice host)
-{
-    size_t top = start_of_label(host, host.length), end = top > 0 ? top - 1 : 0, start = start_of_label(host, end);
-    if (start > 0 && host.length - top == 2 && is_sold_under((struct slice){ host.start + start, end - start }))
-        start = start_of_label(host, start - 1);
-    return (struct slice){ host.start + start, host.length - start };
-}
-
 static struct names_crowd *crowd_of(struct names_turns *turns, const struct name *name)
 {
-    return &turns->crowds[hash_slice(turns->key, domain_of(name->host)) % NAMES_CROWDS];
+    return &turns->crowds[hash_slice(turns->key, site_domain(name->host)) % NAMES_CROWDS];
 }
 
 void names_turns_init(struct names_turns *turns, size_t places, struct names_patience patience)

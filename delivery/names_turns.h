@@ -1,7 +1,7 @@
 /* Which names are looked up, and which wait for it. Private to names.c, which asks and answers.
  *
  * Strangers own names, and name servers that are silent about them: a thousand names of one domain, or of a thousand domains, hold up nobody else.
- * - Domains take turns, a domain being the last two labels of a name, or three as in example.co.uk.
+ * - Domains take turns (delivery/site.h).
  * - A name whose first try was in vain gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
  * - A domain with slow names has one turn for every SUSPECT_TURNS of all others. */

@@ -11,7 +11,7 @@ enum {
     REMEMBER_MARGIN_MS = 600 * 1000, /* a deferral comes back a little late */
     BYTES_SHARE = 4,                 /* one endpoint may hold a quarter */
     PAUSE_MS = 100,                  /* after descriptors ran out */
-    PROBE_LOOK = 256,                /* endpoints looked at for one that is worth a probe while the way out is broken */
+    PROBE_LOOK = 4096,               /* endpoints looked at for one that is worth a probe while the way out is broken */
     RIVALS_MS = 2000,
     CROWDED_LOOK = 8, /* more than a few cannot each hold more than their share */
 };
@@ -231,29 +231,37 @@ static struct ticket *launch(struct scheduler *scheduler, struct endpoint *endpo
     return ticket;
 }
 
-/* While the way out is broken: one a second, by preference at an origin that used to connect, each time at another one. */
-static struct ticket *launch_probe(struct scheduler *scheduler, uint64_t now_ms)
+/* The endpoint that is most worth a probe. All that were looked at go to the end of the line, in the order in which they came. */
+static struct endpoint *find_probe(struct scheduler *scheduler, int kind, uint64_t now_ms)
 {
-    if (!egress_may_probe(&scheduler->egress, now_ms))
-        return NULL;
-    int kind = choose_kind(scheduler);
     size_t length = scheduler->ready[kind].length, look = length < PROBE_LOOK ? length : PROBE_LOOK;
-    struct endpoint *chosen = NULL;
-    for (size_t i = 0; i < look; i++) {
+    struct endpoint *best = NULL;
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < look && least > EGRESS_RANK_BEST; i++) {
         struct endpoint *endpoint = first_ready(scheduler, kind);
-        if (endpoint == NULL)
-            break;
         if (!has_room(scheduler, endpoint->origin)) {
             place(scheduler, endpoint);
             continue;
         }
-        chosen = endpoint;
-        if (egress_knows(&scheduler->egress, &endpoint->origin->mark, now_ms))
-            break;
+        uint64_t rank = egress_probe_rank(&scheduler->egress, &endpoint->origin->mark, now_ms);
+        if (rank < least) {
+            least = rank;
+            best = endpoint;
+        }
         take_turn(scheduler, endpoint, kind);
     }
-    egress_note_probe(&scheduler->egress, now_ms);
-    return chosen == NULL ? NULL : launch(scheduler, chosen, kind, now_ms);
+    return best;
+}
+
+/* While the way out is broken. First attempts and retries take turns: those that hang in one kind do not keep the other's from being heard. */
+static struct ticket *launch_probe(struct scheduler *scheduler, uint64_t now_ms)
+{
+    int other = !scheduler->last_was_retry, kind = list_is_empty(&scheduler->ready[other]) ? !other : other;
+    struct endpoint *endpoint = egress_may_probe(&scheduler->egress, now_ms) ? find_probe(scheduler, kind, now_ms) : NULL;
+    if (endpoint == NULL)
+        return NULL;
+    egress_note_probe(&scheduler->egress, &endpoint->origin->mark, now_ms);
+    return launch(scheduler, endpoint, kind, now_ms);
 }
 
 static bool has_free_slot(const struct scheduler *scheduler)

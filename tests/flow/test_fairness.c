@@ -355,6 +355,54 @@ Test(fairness, no_attempt_is_used_up_after_the_way_out_broke)
     free(sites);
 }
 
+enum { EVIL = 200, HONEST = 3 };
+
+/* Strangers' origins answer once and then refuse: that trips it. */
+static struct reply receive_once(struct simulation *simulation, struct site *site)
+{
+    return site->attempts == 1 ? receive_well(simulation, site) : receive_refusal(simulation, site);
+}
+
+/* And these answer again in between. */
+static struct reply receive_every_other(struct simulation *simulation, struct site *site)
+{
+    return site->attempts % 2 == 1 ? receive_well(simulation, site) : receive_refusal(simulation, site);
+}
+
+static void expect_no_long_wait(const char *what, receiver *receive)
+{
+    struct simulation simulation;
+    struct simulation_options options = { .seed = 11, .produce_until_ms = 5 * MINUTE };
+    struct site *sites = memory_create((HONEST + EVIL) * sizeof *sites);
+    for (size_t i = 0; i < HONEST + EVIL; i++) {
+        sites[i] = (struct site){ .receive = i < HONEST ? receive_well : receive, .latency_ms = 50, .every_ms = i < HONEST ? 5 * SECOND : 0 };
+        name_site(&sites[i], i);
+        if (i >= HONEST)
+            snprintf(sites[i].host, sizeof sites[i].host, "host%zu.evil.example", i);
+    }
+    simulation_init(&simulation, &options, sites, HONEST + EVIL);
+    for (uint64_t now_ms = 20 * SECOND; now_ms <= 5 * MINUTE; now_ms += 20 * SECOND) {
+        simulation_run(&simulation, now_ms);
+        for (size_t i = HONEST; i < HONEST + EVIL; i++)
+            simulation_produce(&simulation, &sites[i], 1);
+    }
+    simulation_run(&simulation, 6 * MINUTE);
+    cr_expect_neq(simulation.tripped_ms, 0, "%s", what);
+    for (size_t i = 0; i < HONEST; i++) {
+        cr_expect_eq(sites[i].delivered, sites[i].events, "%s: %llu of %llu", what, (unsigned long long)sites[i].delivered,
+                     (unsigned long long)sites[i].events);
+        cr_expect_leq(site_latency_ms(&sites[i], 100), 3 * SECOND, "%s: %llu ms", what, (unsigned long long)site_latency_ms(&sites[i], 100));
+    }
+    simulation_finish(&simulation);
+    free(sites);
+}
+
+Test(fairness, one_stranger_with_many_origins_stops_nobodys_sending)
+{
+    expect_no_long_wait("answer once, then refuse", receive_once);
+    expect_no_long_wait("answer and refuse in turn", receive_every_other);
+}
+
 Test(fairness, a_thousand_dead_names_of_one_customer_never_trip_the_breaker)
 {
     enum { NAMES = 1000, WELL = 5 };

@@ -93,14 +93,32 @@ Test(egress, origins_that_connected_more_than_an_hour_ago_say_nothing)
 Test(egress, one_that_connects_ends_it_and_it_takes_ten_new_tries_to_trip_again)
 {
     connect_all(0, 30, 1000);
-    fail_all(0, 30, 50000);
+    fail_all(0, 10, 50000);
     cr_assert(egress.down);
     connect_all(3, 4, 80000);
     cr_assert_not(egress.down);
     cr_assert_eq(egress.up_since_ms, 80000);
     cr_assert_eq(egress.tried.length, 1);
-    fail_all(4, 13, 80001);
+    fail_all(10, 18, 80001);
+    cr_assert_not(egress.down, "nine tried");
+    fail_all(18, 19, 80001);
     cr_assert(egress.down, "nine of ten are 90 percent");
+}
+
+Test(egress, what_failed_before_it_ended_says_nothing_until_it_connects_again)
+{
+    connect_all(0, 100, 1000);
+    fail_all(0, 10, 50000);
+    cr_assert(egress.down);
+    fail_all(10, 50, 70000);
+    cr_assert(egress_knows(&egress, &marks[20], 70000), "while it is down, these are who to ask");
+    connect_all(99, 100, 80000);
+    for (uint64_t now_ms = 80000; now_ms < 200000; now_ms += 1000)
+        fail_all(0, 50, now_ms);
+    cr_assert_not(egress.down);
+    connect_all(0, 10, 200000);
+    fail_all(0, 10, 200001);
+    cr_assert(egress.down);
 }
 
 Test(egress, even_an_unknown_origin_that_connects_ends_it)
@@ -111,16 +129,63 @@ Test(egress, even_an_unknown_origin_that_connects_ends_it)
     cr_assert_not(egress.down);
 }
 
-Test(egress, a_probe_a_second_and_only_while_down)
+Test(egress, a_probe_a_second_after_some_quick_ones_and_only_while_down)
 {
     connect_all(0, 10, 1000);
     cr_assert_not(egress_may_probe(&egress, 1000));
     fail_all(0, 10, 50000);
-    cr_assert_not(egress_may_probe(&egress, 50999));
-    cr_assert(egress_may_probe(&egress, 51000));
-    egress_note_probe(&egress, 51000);
-    cr_assert_not(egress_may_probe(&egress, 51999));
-    cr_assert(egress_may_probe(&egress, 52000));
+    uint64_t now_ms = 50000;
+    for (int i = 0; i < 60; i++) {
+        uint64_t pause_ms = i < 50 ? 100 : 1000;
+        cr_assert_not(egress_may_probe(&egress, now_ms + pause_ms - 1));
+        now_ms += pause_ms;
+        cr_assert(egress_may_probe(&egress, now_ms));
+        egress_note_probe(&egress, &marks[0], now_ms);
+    }
+    connect_all(0, 10, now_ms);
+    cr_assert_not(egress_may_probe(&egress, now_ms + 10000));
+    fail_all(0, 10, now_ms);
+    cr_assert(egress_may_probe(&egress, now_ms + 100), "quick ones again");
+}
+
+static uint64_t rank(int mark)
+{
+    return egress_probe_rank(&egress, &marks[mark], 60000);
+}
+
+Test(egress, probes_go_round_the_sites)
+{
+    for (int i = 0; i < 12; i++)
+        marks[i].site = i < 10 ? 7 : (uint16_t)i;
+    connect_all(0, 12, 1000);
+    fail_all(0, 10, 50000);
+    cr_assert_eq(rank(10), EGRESS_RANK_BEST);
+    egress_note_probe(&egress, &marks[10], 50100);
+    egress_note_probe(&egress, &marks[0], 50200);
+    egress_note_probe(&egress, &marks[11], 50300);
+    cr_assert_lt(rank(10), rank(9));
+    cr_assert_lt(rank(9), rank(11), "its site was probed before, though at another origin");
+}
+
+Test(egress, of_one_site_an_origin_that_did_not_fail_is_probed_first)
+{
+    connect_all(0, 11, 1000);
+    fail_all(0, 10, 50000);
+    egress_note_probe(&egress, &marks[0], 50100);
+    cr_assert_lt(rank(10), rank(9));
+    cr_assert_lt(rank(9), rank(50), "one that is known, though it failed, before one that never connected");
+}
+
+Test(egress, one_probe_of_three_goes_to_whoever_was_not_heard_longest)
+{
+    marks[50].site = 50;
+    connect_all(0, 10, 1000);
+    fail_all(0, 10, 50000);
+    for (int i = 0; i < 30; i++) {
+        bool unknown = rank(50) < rank(0);
+        cr_assert_eq(unknown, i % 3 == 2);
+        egress_note_probe(&egress, &marks[0], 50100);
+    }
 }
 
 Test(egress, its_clock_stands_still_while_down)

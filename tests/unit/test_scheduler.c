@@ -593,15 +593,15 @@ Test(scheduler, nothing_is_put_off_while_the_way_out_is_broken)
     cr_assert_null(scheduler_overdue(scheduler, now_ms));
 }
 
-Test(scheduler, only_a_probe_a_second_goes_out_while_it_is_broken_each_to_another_origin)
+Test(scheduler, only_probes_go_out_while_it_is_broken_each_to_another_origin)
 {
     open_scheduler();
     break_way_out();
     enqueue_apart(&tickets[0], 12, false);
     cr_assert_null(start());
-    cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + 1000);
     for (int i = 0; i < 12; i++) {
-        now_ms += 1000;
+        cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + 100);
+        now_ms += 100;
         struct ticket *probe = start();
         cr_assert_eq(probe, &tickets[i]);
         cr_assert_null(start());
@@ -626,6 +626,45 @@ Test(scheduler, probes_prefer_origins_that_used_to_connect)
     cr_assert(enqueue_at(&tickets[0], "f3.example", "/"));
     now_ms += 1000;
     cr_assert_eq(start(), &tickets[0]);
+}
+
+Test(scheduler, a_stranger_with_many_origins_does_not_keep_others_from_being_probed)
+{
+    char host[40];
+    open_scheduler();
+    break_way_out();
+    for (int i = 0; i < 1000; i++) {
+        snprintf(host, sizeof host, "h%d.evil.example", i);
+        tickets[100 + i].retry = i % 2;
+        cr_assert(enqueue_at(&tickets[100 + i], host, "/"));
+    }
+    cr_assert(enqueue_at(&tickets[0], "never.seen", "/"));
+    for (int i = 0; i < 6; i++) {
+        now_ms += 100;
+        struct ticket *probe = start();
+        if (probe == &tickets[0])
+            return;
+        cr_assert_eq(finish(probe, &refused), ATTEMPT_WAS_OURS);
+    }
+    cr_assert_fail("it has not been probed");
+}
+
+Test(scheduler, retries_that_hang_do_not_keep_first_attempts_from_being_probed)
+{
+    open_scheduler();
+    break_way_out();
+    enqueue_apart(&tickets[100], 100, true);
+    enqueue_apart(&tickets[0], 12, false);
+    int firsts = 0;
+    for (int i = 0; i < 10; i++) {
+        now_ms += 100;
+        struct ticket *probe = start();
+        firsts += !probe->retry;
+        if (!probe->retry)
+            continue;
+        cr_assert_eq(finish(probe, &refused), ATTEMPT_WAS_OURS);
+    }
+    cr_assert_eq(firsts, 5, "those in flight are of one kind, and still the kinds take turns");
 }
 
 Test(scheduler, a_resting_endpoint_may_be_the_probe_that_finds_the_way_out_again)
