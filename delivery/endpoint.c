@@ -212,6 +212,7 @@ void endpoint_note_end(struct endpoint *endpoint, const struct ticket *ticket, c
     struct endpoint_record *record = &endpoint->record;
     uint64_t took_ms = now_ms - ticket->started_ms, asked_ms = asked_rest_ms(end);
     bool probe = ticket->probe && record->rest == ENDPOINT_PROBING;
+    record->answers = end->answered;
     note_duration(record, took_ms);
     note_clock(record, end);
     note_window(endpoint, end);

@@ -34,6 +34,7 @@ struct endpoint_record {
     struct window window;
     enum endpoint_rest rest;
     bool rest_was_asked_for; /* Retry-After, not silence */
+    bool answers;            /* the latest attempt got an answer; else it is in doubt */
     bool timed;              /* duration_x8_ms means something */
     uint32_t rest_ms;        /* length of the last rest after a silence; 0 none yet */
     uint64_t rest_until_ms;
@@ -58,7 +59,8 @@ struct endpoint {
     struct endpoint_record record;
 
     /* The scheduler's lists that it may be on. */
-    struct link ready[2];    /* may start one of that kind */
+    struct link ready[2];    /* may start one of that kind: waits for a slot */
+    struct list *line[2];    /* the list that `ready` is on; NULL: none */
     struct link blocked;     /* waits for a connection of its origin */
     struct link draining;    /* rests, but has a queue */
     struct link crowded;     /* more than its share waits */

@@ -3,6 +3,7 @@
 #include "consumer/base/check.h"
 #include "consumer/base/memory.h"
 #include "delivery/directory.h"
+#include "delivery/slots.h"
 
 #include <stdlib.h>
 
@@ -21,13 +22,11 @@ struct scheduler {
     struct endpoint_limits limits;
     struct directory *directory;
     struct egress egress;
-    uint32_t in_flight[2];
-    bool last_was_retry;
+    struct slots slots;
     uint64_t pause_until_ms;
     uint64_t latest_ms; /* of all calls: time never goes back in here, though one call may have looked at the clock before another */
     uint64_t queued_bytes;
     struct list by_age;                 /* all queued tickets, by queued_ms */
-    struct list ready[2];               /* endpoints that may start one of that kind, in turn */
     struct list draining;               /* endpoints that rest and have a queue */
     struct list crowded;                /* endpoints that hold more than their share */
     const void *latest, *latest_origin; /* endpoint and origin of the ticket queued last; only compared */
@@ -55,8 +54,7 @@ struct scheduler *scheduler_create(const struct scheduler_options *options)
     };
     scheduler->directory = directory_create(&directory);
     list_init(&scheduler->by_age);
-    list_init(&scheduler->ready[0]);
-    list_init(&scheduler->ready[1]);
+    slots_init(&scheduler->slots, options->max_in_flight);
     list_init(&scheduler->draining);
     list_init(&scheduler->crowded);
     return scheduler;
@@ -109,16 +107,11 @@ static void arrange(struct scheduler *scheduler, struct endpoint *endpoint)
     bool open = waits && is_open(scheduler, endpoint);
     bool room = has_room(scheduler, origin) && origin_is_next(origin, endpoint);
     for (int kind = 0; kind < 2; kind++)
-        keep_on(&scheduler->ready[kind], &endpoint->ready[kind], open && room && endpoint->waiting[kind].length > 0);
+        slots_line_up(&scheduler->slots, endpoint, kind, open && room && endpoint->waiting[kind].length > 0);
     keep_on(&origin->blocked, &endpoint->blocked, open && !room);
     keep_on(&scheduler->draining, &endpoint->draining, waits && endpoint->record.rest == ENDPOINT_RESTING);
     keep_on(&scheduler->crowded, &endpoint->crowded, endpoint_is_crowded(endpoint, &scheduler->limits));
     directory_keep(scheduler->directory, endpoint, scheduler->latest_ms);
-}
-
-static bool is_ready(const struct endpoint *endpoint)
-{
-    return !link_is_free(&endpoint->ready[0]) || !link_is_free(&endpoint->ready[1]);
 }
 
 /* To be called after every change of an endpoint or its origin. A connection that this endpoint does not want goes to the next one in line. */
@@ -126,7 +119,7 @@ static void place(struct scheduler *scheduler, struct endpoint *endpoint)
 {
     arrange(scheduler, endpoint);
     struct origin *origin = endpoint->origin;
-    while (!is_ready(endpoint) && !list_is_empty(&origin->blocked) && has_room(scheduler, origin)) {
+    while (!slots_has_line(endpoint) && !list_is_empty(&origin->blocked) && has_room(scheduler, origin)) {
         endpoint = container_of(list_first(&origin->blocked), struct endpoint, blocked);
         arrange(scheduler, endpoint);
     }
@@ -178,112 +171,77 @@ bool scheduler_enqueue(struct scheduler *scheduler, struct ticket *ticket, const
     return true;
 }
 
-static bool has_half(const struct scheduler *scheduler, int kind)
-{
-    return 2 * (uint64_t)scheduler->in_flight[kind] >= scheduler->options.max_in_flight;
-}
-
-/* The kind that gets the next slot: what holds fewer, and in turn when both hold as many. */
-static int choose_kind(const struct scheduler *scheduler)
-{
-    if (list_is_empty(&scheduler->ready[0]) || list_is_empty(&scheduler->ready[1]))
-        return list_is_empty(&scheduler->ready[0]);
-    if (scheduler->in_flight[0] != scheduler->in_flight[1])
-        return scheduler->in_flight[1] < scheduler->in_flight[0];
-    return !scheduler->last_was_retry;
-}
-
-/* An endpoint with both kinds waiting shares its own window between them too, as long as the slots' halves allow it. */
-static int choose_own_kind(const struct scheduler *scheduler, const struct endpoint *endpoint, int kind)
-{
-    if (endpoint->waiting[!kind].length == 0 || has_half(scheduler, !kind))
-        return kind;
-    return endpoint->in_flight[!kind] < endpoint->in_flight[kind] ? !kind : kind;
-}
-
-static struct endpoint *first_ready(const struct scheduler *scheduler, int kind)
-{
-    struct link *first = list_first(&scheduler->ready[kind]);
-    return first == NULL ? NULL : container_of(first - kind, struct endpoint, ready);
-}
-
-/* The next endpoint's turn: afterwards it is the last one in line. */
-static void take_turn(struct scheduler *scheduler, struct endpoint *endpoint, int kind)
-{
-    if (scheduler->ready[kind].length < 2 || link_is_free(&endpoint->ready[kind]))
-        return;
-    list_remove(&scheduler->ready[kind], &endpoint->ready[kind]);
-    list_append(&scheduler->ready[kind], &endpoint->ready[kind]);
-}
-
 static struct ticket *launch(struct scheduler *scheduler, struct endpoint *endpoint, int kind, uint64_t now_ms)
 {
     struct ticket *ticket = container_of(list_first(&endpoint->waiting[kind]), struct ticket, link);
     unqueue(scheduler, ticket);
     ticket->in_flight = true;
     ticket->started_ms = now_ms;
-    scheduler->in_flight[kind]++;
-    scheduler->last_was_retry = kind == 1;
+    slots_take(&scheduler->slots, ticket);
     origin_take_connection(endpoint->origin);
     endpoint_note_start(endpoint, ticket, egress_working_ms(&scheduler->egress, now_ms));
     place(scheduler, endpoint);
-    take_turn(scheduler, endpoint, kind);
+    slots_end_turn(endpoint, kind);
     return ticket;
 }
 
-/* The endpoint that is most worth a probe. All that were looked at go to the end of the line, in the order in which they came. */
-static struct endpoint *find_probe(struct scheduler *scheduler, int kind, uint64_t now_ms)
+struct candidate {
+    struct endpoint *endpoint;
+    uint64_t rank;
+};
+
+/* All that were looked at go to the end of the line, in the order in which they came. */
+static void look_for_probe(struct scheduler *scheduler, int kind, bool answers, struct candidate *best)
 {
-    size_t length = scheduler->ready[kind].length, look = length < PROBE_LOOK ? length : PROBE_LOOK;
-    struct endpoint *best = NULL;
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < look && least > EGRESS_RANK_BEST; i++) {
-        struct endpoint *endpoint = first_ready(scheduler, kind);
+    const struct list *line = &scheduler->slots.lines[kind][answers];
+    size_t look = line->length < PROBE_LOOK ? line->length : PROBE_LOOK;
+    for (size_t i = 0; i < look && best->rank > EGRESS_RANK_BEST; i++) {
+        struct endpoint *endpoint = container_of(list_first(line) - kind, struct endpoint, ready);
         if (!has_room(scheduler, endpoint->origin)) {
             place(scheduler, endpoint);
             continue;
         }
-        uint64_t rank = egress_probe_rank(&scheduler->egress, &endpoint->origin->mark, now_ms);
-        if (rank < least) {
-            least = rank;
-            best = endpoint;
-        }
-        take_turn(scheduler, endpoint, kind);
+        uint64_t rank = egress_probe_rank(&scheduler->egress, &endpoint->origin->mark, scheduler->latest_ms);
+        if (rank < best->rank)
+            *best = (struct candidate){ endpoint, rank };
+        slots_end_turn(endpoint, kind);
     }
-    return best;
+}
+
+static struct endpoint *find_probe(struct scheduler *scheduler, int kind)
+{
+    struct candidate best = { NULL, UINT64_MAX };
+    look_for_probe(scheduler, kind, true, &best);
+    if (!slots_doubt_has_half(&scheduler->slots))
+        look_for_probe(scheduler, kind, false, &best);
+    return best.endpoint;
 }
 
 /* While the way out is broken. First attempts and retries take turns: those that hang in one kind do not keep the other's from being heard. */
 static struct ticket *launch_probe(struct scheduler *scheduler, uint64_t now_ms)
 {
-    int other = !scheduler->last_was_retry, kind = list_is_empty(&scheduler->ready[other]) ? !other : other;
-    struct endpoint *endpoint = egress_may_probe(&scheduler->egress, now_ms) ? find_probe(scheduler, kind, now_ms) : NULL;
+    if (!egress_may_probe(&scheduler->egress, now_ms))
+        return NULL;
+    int kind = !scheduler->slots.last_was_retry;
+    struct endpoint *endpoint = find_probe(scheduler, kind);
+    if (endpoint == NULL)
+        endpoint = find_probe(scheduler, kind = !kind);
     if (endpoint == NULL)
         return NULL;
     egress_note_probe(&scheduler->egress, &endpoint->origin->mark, now_ms);
     return launch(scheduler, endpoint, kind, now_ms);
 }
 
-static bool has_free_slot(const struct scheduler *scheduler)
-{
-    return scheduler->in_flight[0] + scheduler->in_flight[1] < scheduler->options.max_in_flight;
-}
-
-static bool wants_slot(const struct scheduler *scheduler)
-{
-    return scheduler->ready[0].length + scheduler->ready[1].length > 0;
-}
-
 struct ticket *scheduler_start(struct scheduler *scheduler, uint64_t now_ms)
 {
     now_ms = advance(scheduler, now_ms);
-    while (wants_slot(scheduler) && has_free_slot(scheduler) && now_ms >= scheduler->pause_until_ms) {
+    while (slots_are_wanted(&scheduler->slots) && now_ms >= scheduler->pause_until_ms) {
         if (scheduler->egress.down)
             return launch_probe(scheduler, now_ms);
-        int kind = choose_kind(scheduler);
-        struct endpoint *endpoint = first_ready(scheduler, kind);
+        int kind = slots_choose_kind(&scheduler->slots);
+        struct endpoint *endpoint = slots_first(&scheduler->slots, kind);
         if (has_room(scheduler, endpoint->origin) && is_open(scheduler, endpoint))
-            return launch(scheduler, endpoint, choose_own_kind(scheduler, endpoint, kind), now_ms);
+            return launch(scheduler, endpoint, slots_choose_own_kind(&scheduler->slots, endpoint, kind), now_ms);
         place(scheduler, endpoint); /* another one took the last connection, or the way out works again and this one rests */
     }
     return NULL;
@@ -315,7 +273,7 @@ static struct ticket *oldest(const struct scheduler *scheduler)
 
 static bool waits_for_slot(const struct scheduler *scheduler, const struct ticket *ticket)
 {
-    return !has_free_slot(scheduler) && is_ready(ticket->endpoint);
+    return !slots_are_free(&scheduler->slots) && slots_has_line(ticket->endpoint);
 }
 
 /* The oldest ticket, when it has waited too long for its endpoint. One that lacks a slot of ours begins its wait anew. */
@@ -379,7 +337,7 @@ static void land(struct scheduler *scheduler, struct ticket *ticket)
 {
     struct endpoint *endpoint = ticket->endpoint;
     assert(ticket->in_flight);
-    scheduler->in_flight[ticket->retry]--;
+    slots_give(&scheduler->slots, ticket);
     endpoint->in_flight[ticket->retry]--;
     ticket->in_flight = false;
     ticket->endpoint = NULL;
@@ -461,7 +419,7 @@ void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t
 /* When something may start although nothing ends before. */
 static uint64_t next_start_ms(const struct scheduler *scheduler, uint64_t now_ms)
 {
-    if (!wants_slot(scheduler) || !has_free_slot(scheduler))
+    if (!slots_are_wanted(&scheduler->slots))
         return UINT64_MAX;
     uint64_t next_ms = scheduler->egress.down ? scheduler->egress.probe_ms : 0;
     if (next_ms < scheduler->pause_until_ms)
@@ -488,7 +446,7 @@ uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms)
 struct scheduler_counts scheduler_counts(const struct scheduler *scheduler)
 {
     return (struct scheduler_counts){
-        .in_flight = { scheduler->in_flight[0], scheduler->in_flight[1] },
+        .in_flight = { scheduler->slots.in_flight[0], scheduler->slots.in_flight[1] },
         .queued = scheduler->by_age.length,
         .queued_bytes = scheduler->queued_bytes,
         .endpoints = directory_endpoints(scheduler->directory),

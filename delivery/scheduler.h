@@ -3,9 +3,10 @@
  * A ticket is one event that waits for a slot or holds one; it lives inside the traveller (struct delivery). The scheduler knows endpoints (URL
  * without query: window, rest) and origins (scheme, host, port: connections, blame), makes them on first sight and forgets the idle ones.
  *
- * Promises: at most `max_in_flight` tickets started at once; while first attempts or retries hold less than half of the slots, that kind gets the
- * next one; endpoints take turns; none exceeds its window, nor holds more than its share of the queue's places and bytes, unless it drains them
- * within a second (a deferral would take longer); every call costs O(1), whatever the number of endpoints, tickets and origins. */
+ * Promises: at most `max_in_flight` tickets started at once, half of them at endpoints in doubt (delivery/slots.h); while first attempts or retries
+ * hold less than half of the slots, that kind gets the next one; endpoints take turns; none exceeds its window, nor holds more than its share of the
+ * queue's places and bytes, unless it drains them within a second (a deferral would take longer); every call costs O(1), whatever the number of
+ * endpoints, tickets and origins. */
 #ifndef JOBHOOK_DELIVERY_SCHEDULER_H
 #define JOBHOOK_DELIVERY_SCHEDULER_H
 
@@ -42,8 +43,9 @@ struct ticket {
     uint32_t bytes; /* held by the event */
     bool retry;     /* attempt > 1 or deferred before */
     bool in_flight;
-    bool probe;  /* started to try a resting endpoint */
-    bool rested; /* its endpoint did, before or after what the last attempt told */
+    bool in_doubt; /* its endpoint was, when it started */
+    bool probe;    /* started to try a resting endpoint */
+    bool rested;   /* its endpoint did, before or after what the last attempt told */
 };
 
 struct scheduler *scheduler_create(const struct scheduler_options *options);

@@ -318,6 +318,33 @@ Test(fairness, ten_thousand_endpoints_a_hundred_of_them_dead)
     free(sites);
 }
 
+Test(fairness, thousands_of_silent_origins_of_one_stranger_leave_half_of_the_slots_to_others)
+{
+    enum { WELL = 50, SILENT = 5000, EACH = 5 };
+    struct simulation simulation;
+    struct simulation_options options = { .seed = 13, .produce_until_ms = 3 * MINUTE };
+    struct site *sites = memory_create((WELL + SILENT) * sizeof *sites);
+    for (size_t i = 0; i < WELL + SILENT; i++) {
+        sites[i] = (struct site){ .receive = i < WELL ? receive_well : receive_never, .latency_ms = 50, .every_ms = i < WELL ? SECOND : 0 };
+        name_site(&sites[i], i);
+    }
+    simulation_init(&simulation, &options, sites, WELL + SILENT);
+    simulation_run(&simulation, 10 * SECOND);
+    for (size_t k = 0; k < EACH; k++)
+        for (size_t i = WELL; i < WELL + SILENT; i++)
+            simulation_produce(&simulation, &sites[i], 1);
+    simulation_run(&simulation, 4 * MINUTE);
+    for (size_t i = 0; i < WELL; i++) {
+        uint64_t half_ms = site_latency_ms(&sites[i], 50), worst_ms = site_latency_ms(&sites[i], 100);
+        cr_expect_eq(sites[i].delivered, sites[i].events);
+        cr_expect_lt(half_ms, 200, "%llu ms", (unsigned long long)half_ms);
+        cr_expect_lt(worst_ms, 30 * SECOND, "%llu ms: those that came right behind the others, until the intake had taken all",
+                     (unsigned long long)worst_ms);
+    }
+    simulation_finish(&simulation);
+    free(sites);
+}
+
 /* ---- when it is us ---- */
 
 enum { ORIGINS = 50 };

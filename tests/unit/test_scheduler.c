@@ -9,6 +9,7 @@
 static const struct attempt_end delivered = { .blame = BLAME_NOBODY, .delivered = true, .answered = true, .connected = true, .retry_after_s = -1 };
 static const struct attempt_end silent = { .blame = BLAME_ENDPOINT, .connected = true, .timed_out = true, .retry_after_s = -1 };
 static const struct attempt_end refused = { .blame = BLAME_ORIGIN, .retry_after_s = -1 };
+static const struct attempt_end broken = { .blame = BLAME_EVENT, .answered = true, .connected = true, .retry_after_s = -1 };
 static const struct attempt_end busy = { .blame = BLAME_ENDPOINT, .answered = true, .connected = true, .retry_after_s = 30 };
 static const struct attempt_end ours = { .blame = BLAME_US, .retry_after_s = -1 };
 static const struct attempt_end blocked = { .blame = BLAME_EVENT, .retry_after_s = -1 };
@@ -118,6 +119,25 @@ static void put_to_rest(const char *host)
     cr_assert_eq(scheduler_counts(scheduler).resting, 1);
 }
 
+/* Queues `count` tickets of a kind, each at a host of its own. */
+static void enqueue_apart(struct ticket *first, int count, bool retry)
+{
+    char host[40];
+    for (int i = 0; i < count; i++) {
+        snprintf(host, sizeof host, "%c%d.example", retry ? 'r' : 'f', i);
+        first[i].retry = retry;
+        cr_assert(enqueue_at(&first[i], host, "/"));
+    }
+}
+
+/* As many hosts of that kind have answered before. */
+static void hear_from(int count, bool retry)
+{
+    enqueue_apart(&tickets[1800], count, retry);
+    for (struct ticket *ticket = start(); ticket != NULL; ticket = start())
+        (void)finish(ticket, &delivered);
+}
+
 Test(scheduler, sends_in_order_and_counts)
 {
     open_scheduler();
@@ -140,19 +160,83 @@ Test(scheduler, sends_in_order_and_counts)
 
 Test(scheduler, never_exceeds_the_slots)
 {
-    char host[40];
     options.max_in_flight = 10;
     open_scheduler();
-    for (int i = 0; i < 50; i++) {
-        snprintf(host, sizeof host, "h%d.example", i);
-        cr_assert(enqueue_at(&tickets[i], host, "/"));
-    }
+    hear_from(50, false);
+    enqueue_apart(&tickets[0], 50, false);
     for (int i = 0; i < 10; i++)
         cr_assert_not_null(start());
     cr_assert_null(start());
     (void)finish(&tickets[3], &delivered);
     cr_assert_not_null(start());
     cr_assert_null(start());
+}
+
+Test(scheduler, endpoints_that_never_answered_hold_half_of_the_slots_at_most)
+{
+    options.max_in_flight = 10;
+    open_scheduler();
+    enqueue_apart(&tickets[0], 50, false);
+    enqueue_apart(&tickets[100], 50, true);
+    for (int i = 0; i < 5; i++)
+        cr_assert_not_null(start());
+    cr_assert_null(start());
+    cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + 10001, "no busy waiting");
+    for (int round = 0; round < 95; round++) {
+        for (size_t i = 0; i < 150; i++) {
+            if (tickets[i].in_flight) {
+                (void)finish(&tickets[i], &silent);
+                break;
+            }
+        }
+        cr_assert_not_null(start(), "round %d", round);
+        cr_assert_null(start());
+    }
+}
+
+Test(scheduler, endpoints_that_answer_get_their_slots_while_others_are_silent)
+{
+    options.max_in_flight = 10;
+    open_scheduler();
+    hear_from(20, false);
+    for (size_t i = 100; i < 110; i++)
+        cr_assert(enqueue_at(&tickets[i], i % 2 ? "silent.example" : "silent.example.org", "/"));
+    enqueue_apart(&tickets[0], 20, false);
+    int in_doubt = 0;
+    for (int i = 0; i < 10; i++) {
+        struct ticket *ticket = start();
+        cr_assert_not_null(ticket);
+        in_doubt += ticket >= &tickets[100];
+    }
+    cr_assert_null(start());
+    cr_assert_eq(in_doubt, 5, "both want more than there are: each gets half");
+}
+
+Test(scheduler, an_endpoint_is_in_doubt_while_its_latest_attempt_got_no_answer)
+{
+    static const struct {
+        const struct attempt_end *end;
+        bool in_doubt;
+    } cases[] = { { &delivered, false }, { &broken, false }, { &silent, true }, { &refused, true }, { &delivered, false } };
+    options.max_in_flight = 2;
+    open_scheduler();
+    hear_from(1, false);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        now_ms += 10;
+        cr_assert(enqueue_at(&tickets[0], "f0.example", "/"));
+        cr_assert_eq(start(), &tickets[0]);
+        (void)finish(&tickets[0], cases[i].end);
+        now_ms += 10;
+        cr_assert(enqueue_at(&tickets[0], "f0.example", "/"));
+        cr_assert(enqueue_at(&tickets[1], "f0.example", "/"));
+        cr_assert_not_null(start());
+        cr_assert_eq(start() == NULL, cases[i].in_doubt, "case %zu", i);
+        if (tickets[1].in_flight)
+            scheduler_unstart(scheduler, &tickets[1]);
+        else
+            scheduler_remove(scheduler, &tickets[1]);
+        scheduler_unstart(scheduler, &tickets[0]);
+    }
 }
 
 Test(scheduler, never_exceeds_the_window)
@@ -249,21 +333,12 @@ Test(scheduler, lets_endpoints_take_turns)
             cr_assert_eq(start(), &tickets[i * 10 + round]);
 }
 
-/* Queues `count` tickets of a kind, each at a host of its own. */
-static void enqueue_apart(struct ticket *first, int count, bool retry)
-{
-    char host[40];
-    for (int i = 0; i < count; i++) {
-        snprintf(host, sizeof host, "%c%d.example", retry ? 'r' : 'f', i);
-        first[i].retry = retry;
-        cr_assert(enqueue_at(&first[i], host, "/"));
-    }
-}
-
 Test(scheduler, gives_the_next_slot_to_the_kind_that_holds_less_than_half)
 {
     options.max_in_flight = 10;
     open_scheduler();
+    hear_from(30, false);
+    hear_from(30, true);
     enqueue_apart(&tickets[0], 30, false);
     for (int i = 0; i < 10; i++)
         cr_assert_not(start()->retry, "nothing else waits: it gets all");
@@ -418,6 +493,7 @@ Test(scheduler, who_waits_for_one_of_our_slots_is_not_put_off)
 {
     options.max_in_flight = 2;
     open_scheduler();
+    hear_from(4, false);
     enqueue_apart(&tickets[0], 4, false);
     cr_assert_not_null(start());
     cr_assert_not_null(start());
@@ -602,8 +678,7 @@ Test(scheduler, only_probes_go_out_while_it_is_broken_each_to_another_origin)
     for (int i = 0; i < 12; i++) {
         cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + 100);
         now_ms += 100;
-        struct ticket *probe = start();
-        cr_assert_eq(probe, &tickets[i]);
+        cr_assert_not_null(start());
         cr_assert_null(start());
     }
     for (int i = 0; i < 11; i++) {
@@ -790,6 +865,10 @@ Test(scheduler, keeps_its_promises_whatever_comes)
         cr_assert_eq(counts.queued, queued_count);
         cr_assert_eq(counts.in_flight[0] + counts.in_flight[1], flying_count);
         cr_assert_leq(flying_count, 50);
+        size_t in_doubt = 0;
+        for (size_t i = 0; i < flying_count; i++)
+            in_doubt += flying[i]->in_doubt;
+        cr_assert_leq(in_doubt, 25);
         cr_assert_leq(counts.resting, counts.endpoints + counts.origins);
         cr_assert_gt(scheduler_next_ms(scheduler, now_ms), now_ms, "no busy waiting");
     }
