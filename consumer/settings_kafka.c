@@ -23,6 +23,7 @@ static const struct refusal {
     { "enable.partition.eof", "cannot be changed: the end of a partition finishes its trailing markers" },
     { "enable.idempotence", "cannot be changed: claims absorb a doubled record, and an idempotent producer can fail for good" },
     { "enable.gapless.guarantee", "cannot be changed: claims absorb a doubled record, and such a producer fails for good" },
+    { "topic.blacklist", "cannot be changed: topics that librdkafka hides would be waited for, for ever" },
     { "transactional.id", "cannot be changed: jobhook writes outside transactions" },
     { "group.protocol", "cannot be changed: partitions are taken away all at once" },
     { "group.id", "is not set here: use JOBHOOK_GROUP" },

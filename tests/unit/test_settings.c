@@ -623,6 +623,7 @@ Test(settings, properties_that_safety_rests_on_are_refused)
                                          "DELIVERY_REPORT_ONLY_ERROR",
                                          "ENABLE_IDEMPOTENCE",
                                          "ENABLE_GAPLESS_GUARANTEE",
+                                         "TOPIC_BLACKLIST",
                                          "TRANSACTIONAL_ID",
                                          "GROUP_PROTOCOL",
                                          "ISOLATION_LEVEL",
