@@ -3,6 +3,7 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "delivery/names_file.h"
 
 #include <ares.h>
 #include <netinet/in.h>
@@ -16,7 +17,8 @@ enum {
     PORT_QUERIES = 32, /* asked from one port, before another makes answers hard to forge again */
     FILE_MAX = 8192,
     FILE_LOOK_MS = 1000,
-    CHANNELS_MAX = 4, /* a file that changes faster than old questions end has to wait */
+    CARES_WITH_ZONES = 0x012200, /* 1.34: Debian 13 has it. Debian 12's passes over name servers with a zone */
+    CHANNELS_MAX = 4,            /* a file that changes faster than old questions end has to wait */
 };
 
 struct file_text {
@@ -265,10 +267,9 @@ static bool is_same_text(const struct file_text *a, const struct file_text *b)
     return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
 }
 
-/* A file that names none is one that is being written, or no better than what there is. */
+/* A file that names no server is one that is being written, or no better than what there is. */
 static void heed_changes(struct names_servers *servers)
 {
-    static const char keyword[] = "nameserver";
     struct file_text now;
     uint64_t now_ms = uv_now(servers->options.loop);
     if (servers->fixed || now_ms < servers->looked_ms + FILE_LOOK_MS || servers->channels.length == CHANNELS_MAX)
@@ -276,7 +277,7 @@ static void heed_changes(struct names_servers *servers)
     servers->looked_ms = now_ms;
     if (!read_file(servers->options.file, &now) || is_same_text(&now, &servers->text))
         return;
-    if (memmem(now.bytes, now.length, keyword, sizeof(keyword) - 1) == NULL || !channel_open(servers))
+    if (!names_file_names_a_server((struct slice){ now.bytes, now.length }, ARES_VERSION >= CARES_WITH_ZONES) || !channel_open(servers))
         return;
     servers->text = now;
     log_info("name servers read again", LOG_STRING("file", servers->options.file));
