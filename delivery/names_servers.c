@@ -14,7 +14,9 @@
 #include <uv.h>
 
 enum {
-    PORT_QUERIES = 32, /* asked from one port, before another makes answers hard to forge again */
+    ANSWER_MAX = 1232,     /* bytes, of UDP: fits through every network in one piece */
+    SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
+    PORT_QUERIES = 32,     /* asked from one port, before another makes answers hard to forge again */
     FILE_MAX = 8192,
     FILE_LOOK_MS = 1000,
     CARES_WITH_ZONES = 0x012200, /* 1.34: Debian 13 has it. Debian 12's passes over name servers with a zone */
@@ -36,13 +38,19 @@ struct names_servers {
     bool destroyed;
 };
 
+/* Whether a question says that its answer may be larger than 512 bytes (EDNS). Old name servers, and what stands before them, may not know what that
+ * is: most then say that they did not understand, some say nothing. */
+enum size { LARGE, SMALL, SIZES };
+
 /* One reading of the configuration. */
 struct channel {
     struct link link;
     struct names_servers *servers;
-    ares_channel ares;
+    ares_channel ares[SIZES];
     struct list sockets;
     size_t asked;
+    bool large_are_known; /* one was answered */
+    unsigned small_only;  /* names of which the small question alone was answered */
 };
 
 struct server_socket { /* of c-ares */
@@ -56,6 +64,8 @@ struct server_socket { /* of c-ares */
 struct question {
     struct channel *channel;
     void *context;
+    enum size size;
+    char name[];
 };
 
 /* ---- answers ---- */
@@ -108,19 +118,56 @@ static bool is_no(int status)
     return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME;
 }
 
+static void question_ask(struct question *question);
+
+/* From a name server: a bad name is c-ares's own finding. */
+static bool is_heard(int status)
+{
+    return status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA;
+}
+
+/* As long as no large question was answered its size may be why. One that was not understood is one of many that were under way when c-ares, which asks
+ * in small by itself then, found out: 1.18 forgets the others. */
+static bool is_to_be_small(const struct question *question, int status)
+{
+    bool large_are_known = question->channel->large_are_known && status != ARES_EFORMERR;
+    return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known;
+}
+
+static void learn_size(struct channel *channel, enum size size)
+{
+    if (size == LARGE)
+        channel->large_are_known = true;
+    else
+        channel->small_only++;
+}
+
+static void question_end(struct question *question, const struct names_answer *answer, uint32_t ttl_s)
+{
+    const struct names_servers_options *options = &question->channel->servers->options;
+    question->channel->asked--;
+    options->answered(question->context, answer, ttl_s);
+    free(question);
+}
+
 static void on_addresses(void *context, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct question *question = context;
+    struct channel *channel = question->channel;
     struct names_answer answer = { .result = is_no(status) ? NAMES_NOT_FOUND : NAMES_FAILED };
-    const struct names_servers_options *options = &question->channel->servers->options;
     uint32_t ttl_s = 0;
     (void)timeouts;
     if (status == ARES_SUCCESS)
-        ttl_s = take_addresses(&answer, info, options);
+        ttl_s = take_addresses(&answer, info, &channel->servers->options);
     ares_freeaddrinfo(info);
-    question->channel->asked--;
-    options->answered(question->context, &answer, ttl_s);
-    free(question);
+    if (is_heard(status))
+        learn_size(channel, question->size);
+    if (is_to_be_small(question, status)) {
+        question->size = SMALL;
+        question_ask(question);
+    } else {
+        question_end(question, &answer, ttl_s);
+    }
 }
 
 /* ---- c-ares's sockets on the event loop ---- */
@@ -140,13 +187,20 @@ static void on_socket_closed(uv_handle_t *handle)
     free_when_over(servers);
 }
 
+/* c-ares passes over a socket that is not this one's. */
+static void process(struct channel *channel, ares_socket_t read_fd, ares_socket_t write_fd)
+{
+    for (enum size size = 0; size < SIZES; size++)
+        ares_process_fd(channel->ares[size], read_fd, write_fd);
+}
+
 static void on_socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct server_socket *sock = container_of(poll, struct server_socket, poll);
     struct names_servers *servers = sock->servers;
     ares_socket_t read_fd = status < 0 || (events & UV_READABLE) != 0 ? sock->fd : ARES_SOCKET_BAD;
     ares_socket_t write_fd = status < 0 || (events & UV_WRITABLE) != 0 ? sock->fd : ARES_SOCKET_BAD;
-    ares_process_fd(sock->channel->ares, read_fd, write_fd); /* may close the socket */
+    process(sock->channel, read_fd, write_fd); /* may close the socket */
     servers->options.progressed(servers->options.owner);
 }
 
@@ -207,38 +261,49 @@ static int set_newer_options(struct ares_options *options)
     return mask;
 }
 
-/* Its callbacks come from within: it leaves the list when no more of them can. */
+/* Its callbacks come from within: it leaves the list when no more of them can. Takes one that was opened by half. */
 static void channel_close(struct channel *channel)
 {
-    ares_destroy(channel->ares); /* calls back for what is under way, closes its sockets */
+    for (enum size size = 0; size < SIZES; size++)
+        if (channel->ares[size] != NULL)
+            ares_destroy(channel->ares[size]); /* calls back for what is under way, closes its sockets */
     list_remove(&channel->servers->channels, &channel->link);
     free(channel);
 }
 
-static bool channel_open(struct names_servers *servers)
+/* Never by TCP (IGNTC): when a name server closes such a connection, or refuses it, c-ares 1.18 charges a try to all questions that it has, and a
+ * stranger's name of 64 KiB would take 40 ms to read. Of an answer that was too large there is what fitted, and that is all that is judged and dialled:
+ * an address that was cut off can neither be refused, with the others, nor be called. */
+static bool ares_open(struct channel *channel, enum size size)
 {
     static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
-    struct channel *channel = memory_create(sizeof(*channel));
-    const char *csv = servers->options.servers;
+    const struct names_servers_options *servers = &channel->servers->options;
     struct ares_options options = {
-        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-        .timeout = (int)servers->options.first_try_ms,
+        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_IGNTC | (size == LARGE ? ARES_FLAG_EDNS : 0),
+        .timeout = (int)servers->first_try_ms,
         .tries = NAMES_TRIES,
         .lookups = dns_only,
+        .ednspsz = ANSWER_MAX,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = channel,
-        .resolvconf_path = (char *)(uintptr_t)servers->options.file, /* c-ares copies it */
+        .resolvconf_path = (char *)(uintptr_t)servers->file, /* c-ares copies it */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    mask |= ARES_OPT_RESOLVCONF | set_newer_options(&options);
-    channel->servers = servers;
-    list_init(&channel->sockets);
-    if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) {
-        free(channel);
+    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | set_newer_options(&options);
+    if (ares_init_options(&channel->ares[size], &options, mask) != ARES_SUCCESS) {
+        channel->ares[size] = NULL;
         return false;
     }
+    return servers->servers == NULL || ares_set_servers_ports_csv(channel->ares[size], servers->servers) == ARES_SUCCESS;
+}
+
+static bool channel_open(struct names_servers *servers)
+{
+    struct channel *channel = memory_create(sizeof(*channel));
+    channel->servers = servers;
+    list_init(&channel->sockets);
     list_append(&servers->channels, &channel->link);
-    if (csv == NULL || ares_set_servers_ports_csv(channel->ares, csv) == ARES_SUCCESS)
+    if (ares_open(channel, LARGE) && ares_open(channel, SMALL))
         return true;
     channel_close(channel);
     return false;
@@ -285,21 +350,35 @@ static void heed_changes(struct names_servers *servers)
 
 /* ---- asking ---- */
 
-void names_servers_ask(struct names_servers *servers, const char *name, void *context)
+static void question_ask(struct question *question)
 {
     static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+    ares_getaddrinfo(question->channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
+}
+
+static enum size size_of(const struct channel *channel)
+{
+    return !channel->large_are_known && channel->small_only >= SMALL_ONLY_ENOUGH ? SMALL : LARGE;
+}
+
+void names_servers_ask(struct names_servers *servers, const char *name, void *context)
+{
+    size_t bytes = strlen(name) + 1;
     heed_changes(servers);
-    struct question *question = memory_create(sizeof(*question));
-    *question = (struct question){ newest(servers), context };
+    struct question *question = memory_create(sizeof(*question) + bytes);
+    question->channel = newest(servers);
+    question->context = context;
+    question->size = size_of(question->channel);
+    memcpy(question->name, name, bytes);
     question->channel->asked++;
-    ares_getaddrinfo(question->channel->ares, name, NULL, &hints, on_addresses, question);
+    question_ask(question);
 }
 
 void names_servers_tick(struct names_servers *servers)
 {
     LIST_EACH (&servers->channels, link) {
         struct channel *channel = container_of(link, struct channel, link);
-        ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        process(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
         if (channel->asked == 0 && channel != newest(servers))
             channel_close(channel);
     }

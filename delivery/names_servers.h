@@ -1,7 +1,10 @@
 /* The name servers: c-ares on libuv, no threads. Private to names.c, which keeps the answers. c-ares stays inside.
  *
  * Which servers there are says /etc/resolv.conf, of which nothing else counts but its options: names are looked up as they are, never with search
- * domains. It is read again when it changes, as a machine's does that gets its address anew. */
+ * domains. It is read again when it changes, as a machine's does that gets its address anew.
+ *
+ * Questions and answers go by UDP alone. Of what does not fit into 1,232 bytes, or 512 where nobody knows EDNS, there is the beginning; a name of which
+ * no address was left is not found. */
 #ifndef JOBHOOK_DELIVERY_NAMES_SERVERS_H
 #define JOBHOOK_DELIVERY_NAMES_SERVERS_H
 

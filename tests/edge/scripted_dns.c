@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEADER = 12, PACKET_MAX = 1500, POLL_MS = 10 };
+enum { HEADER = 12, PLAIN_MAX = 512, PACKET_MAX = 1500, POLL_MS = 10, EDNS = 41, TRUNCATED = 0x02 };
 
 /* The question's name in dots; returns the offset behind name, type and class, 0 when the packet is broken. */
 static size_t read_question(const unsigned char *packet, size_t length, char name[256], int *type)
@@ -52,6 +52,30 @@ static size_t put_record(unsigned char *packet, size_t at, int type, uint32_t tt
     return at + sizeof(head) + bytes;
 }
 
+/* RFC 6891: how large an answer may be stands in a record behind the question, in place of its class. */
+static size_t read_bytes_max(const unsigned char *packet, size_t length, size_t question_end)
+{
+    const unsigned char *record = packet + question_end;
+    if (question_end + 5 > length || record[0] != 0 || (record[1] << 8 | record[2]) != EDNS)
+        return PLAIN_MAX;
+    size_t bytes = (size_t)(record[3] << 8 | record[4]);
+    return bytes < PACKET_MAX ? bytes : PACKET_MAX;
+}
+
+static size_t put_records(unsigned char *packet, size_t end, int type, const struct dns_answer *answer)
+{
+    const size_t bytes = type == DNS_A ? 16 : 28;
+    for (int i = 0; i < answer->count; i++) {
+        if (end + bytes > answer->bytes_max) {
+            packet[2] |= TRUNCATED;
+            break;
+        }
+        end = put_record(packet, end, type, answer->ttl_s, answer->addresses[i]);
+        packet[7]++;
+    }
+    return end;
+}
+
 static void answer_query(struct dns_server *server, unsigned char *packet, size_t length, const struct sockaddr_in *from)
 {
     char name[256];
@@ -60,7 +84,9 @@ static void answer_query(struct dns_server *server, unsigned char *packet, size_
     size_t end = read_question(packet, length, name, &type);
     if (end == 0)
         return;
+    answer.bytes_max = read_bytes_max(packet, length, end);
     atomic_fetch_add(&server->queries, 1);
+    atomic_fetch_add(&server->large_queries, answer.bytes_max > PLAIN_MAX);
     server->script(name, type, &answer);
     if (answer.silent)
         return;
@@ -68,9 +94,7 @@ static void answer_query(struct dns_server *server, unsigned char *packet, size_
     packet[3] = (unsigned char)(0x80 | answer.rcode);
     memset(packet + 4, 0, HEADER - 4);
     packet[5] = 1;
-    packet[7] = (unsigned char)answer.count;
-    for (int i = 0; i < answer.count; i++)
-        end = put_record(packet, end, type, answer.ttl_s, answer.addresses[i]);
+    end = put_records(packet, end, type, &answer);
     sendto(server->fd, packet, end, 0, (const struct sockaddr *)from, sizeof(*from));
 }
 

@@ -1,4 +1,4 @@
-/* A name server that says what the test says, over UDP on a free port of 127.0.0.1. */
+/* A name server that says what the test says, over UDP on a free port of 127.0.0.1. TCP is refused there. */
 #ifndef JOBHOOK_TESTS_EDGE_SCRIPTED_DNS_H
 #define JOBHOOK_TESTS_EDGE_SCRIPTED_DNS_H
 
@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DNS_A = 1, DNS_AAAA = 28, DNS_NO_ERROR = 0, DNS_SERVER_FAILED = 2, DNS_NO_SUCH_NAME = 3, DNS_ADDRESSES_MAX = 24 };
+enum { DNS_A = 1, DNS_AAAA = 28, DNS_ADDRESSES_MAX = 100 };
+enum { DNS_NO_ERROR = 0, DNS_NOT_UNDERSTOOD = 1, DNS_SERVER_FAILED = 2, DNS_NO_SUCH_NAME = 3, DNS_NOT_IMPLEMENTED = 4 };
 
 struct dns_answer {
+    size_t bytes_max; /* said by the question: 512, or more by EDNS. What does not fit is cut off */
     bool silent;
     int rcode;
     uint32_t ttl_s;
@@ -24,8 +26,8 @@ struct dns_server {
     dns_script *script;
     int fd;
     uint16_t port;
-    char address[32]; /* "127.0.0.1:port" */
-    atomic_int queries;
+    char address[32];                  /* "127.0.0.1:port" */
+    atomic_int queries, large_queries; /* these with EDNS */
     atomic_bool stopping;
     pthread_t thread;
 };

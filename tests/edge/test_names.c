@@ -1,23 +1,11 @@
 #include "delivery/names.h"
-#include "tests/edge/scripted_dns.h"
+#include "tests/edge/names_rig.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
-
-enum { PATIENCE_MS = 20000 };
-
-struct found {
-    int calls;
-    struct names_answer answer;
-};
-
-static uv_loop_t loop;
-static uv_timer_t patience;
-static struct dns_server server;
-static struct names *names;
 
 /* What the names mean:
  *   two.example.com   both kinds of address     six.example.com   IPv6 only
@@ -37,7 +25,7 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->count = type == DNS_AAAA;
         answer->addresses[0] = "2001:db8::6";
     } else if (strcmp(name, "many.example.com") == 0) {
-        answer->count = type == DNS_A ? DNS_ADDRESSES_MAX : 0;
+        answer->count = type == DNS_A ? 24 : 0;
         for (int i = 0; i < answer->count; i++)
             answer->addresses[i] = "192.0.2.9";
     } else if (sscanf(name, "n%d.example.com", &number) == 1 && number >= 0 && number < 1000) {
@@ -57,65 +45,14 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
     }
 }
 
-static void on_patience(uv_timer_t *timer)
-{
-    (void)timer;
-    cr_assert_fail("nothing came for %d ms", PATIENCE_MS);
-}
-
 static void begin_with(struct names_options options)
 {
-    dns_start(&server, script_all);
-    uv_loop_init(&loop);
-    uv_timer_init(&loop, &patience);
-    uv_timer_start(&patience, on_patience, PATIENCE_MS, 0);
-    options.servers = server.address;
-    names = names_create(&loop, &options);
-    cr_assert_not_null(names);
+    names_rig_open(script_all, options);
 }
 
 static void begin(void)
 {
     begin_with((struct names_options){ .timeout_ms = 3000 });
-}
-
-static void end(void)
-{
-    names_destroy(names);
-    uv_close((uv_handle_t *)&patience, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    cr_assert_eq(uv_loop_close(&loop), 0);
-    dns_stop(&server);
-}
-
-static void on_found(void *context, const struct names_answer *answer)
-{
-    struct found *found = context;
-    found->calls++;
-    found->answer = *answer;
-}
-
-static struct names_query *find(const char *host, struct found *found)
-{
-    *found = (struct found){ .calls = 0 };
-    struct names_query *query = names_find(names, slice_of(host), on_found, found);
-    cr_assert_eq(found->calls, 0, "answered before names_find returned");
-    return query;
-}
-
-static void wait_for(const struct found *found)
-{
-    while (found->calls == 0)
-        uv_run(&loop, UV_RUN_ONCE);
-    cr_assert_eq(found->calls, 1);
-}
-
-static struct found look_up(const char *host)
-{
-    struct found found;
-    find(host, &found);
-    wait_for(&found);
-    return found;
 }
 
 static bool has(const struct names_answer *answer, const char *text)
@@ -128,17 +65,7 @@ static bool has(const struct names_answer *answer, const char *text)
     return false;
 }
 
-static void sleep_ms(uint64_t ms)
-{
-    uint64_t until = uv_hrtime() / 1000000 + ms;
-    while (uv_hrtime() / 1000000 < until) {
-        uv_run(&loop, UV_RUN_NOWAIT);
-        usleep(2000);
-    }
-    uv_update_time(&loop);
-}
-
-TestSuite(names, .init = begin, .fini = end, .timeout = 60);
+TestSuite(names, .init = begin, .fini = names_rig_close, .timeout = 60);
 
 Test(names, finds_addresses_of_both_kinds)
 {
@@ -322,7 +249,7 @@ static void begin_forgetful(void)
     begin_with((struct names_options){ .timeout_ms = 3000, .ttl_max_s = 1 });
 }
 
-TestSuite(forgetful_names, .init = begin_forgetful, .fini = end, .timeout = 60);
+TestSuite(forgetful_names, .init = begin_forgetful, .fini = names_rig_close, .timeout = 60);
 
 /* Whoever else might keep them: c-ares has a cache from 1.31 on. */
 Test(forgetful_names, are_asked_for_again_when_we_keep_them_no_longer)
@@ -334,7 +261,7 @@ Test(forgetful_names, are_asked_for_again_when_we_keep_them_no_longer)
     cr_assert_gt(atomic_load(&server.queries), asked);
 }
 
-TestSuite(narrow_names, .init = begin_narrow, .fini = end, .timeout = 60);
+TestSuite(narrow_names, .init = begin_narrow, .fini = names_rig_close, .timeout = 60);
 
 Test(narrow_names, thousand_are_found_with_fifty_at_once)
 {

@@ -1,0 +1,192 @@
+/* Name servers with more to say than fits, and those that do not know how to say more. */
+#include "tests/edge/names_rig.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SLOW_MS = 100 };
+
+/* What the names mean:
+ *   aNN.*    so many public addresses, the last one private
+ *   slow.*   one address, after SLOW_MS
+ *   broken.* the server fails
+ *   else     one address */
+static void script_all(const char *name, int type, struct dns_answer *answer)
+{
+    int count = 1;
+    answer->count = type == DNS_A;
+    answer->addresses[0] = "8.8.8.8";
+    if (sscanf(name, "a%d.", &count) == 1) {
+        answer->count = type == DNS_A ? count : 0;
+        for (int i = 0; i < count; i++)
+            answer->addresses[i] = i + 1 < count ? "8.8.8.8" : "10.0.0.1";
+    } else if (strncmp(name, "slow.", 5) == 0) {
+        usleep(SLOW_MS * 1000);
+    } else if (strncmp(name, "broken.", 7) == 0) {
+        answer->rcode = DNS_SERVER_FAILED;
+    }
+}
+
+static void begin_with(dns_script *script)
+{
+    static const struct guard guard = { .allow_http = true };
+    names_rig_open(script, (struct names_options){ .timeout_ms = 3000, .guard = &guard });
+}
+
+static void begin(void)
+{
+    begin_with(script_all);
+}
+
+static bool has_private(const struct names_answer *answer)
+{
+    static const unsigned char private[] = { 10, 0, 0, 1 };
+    for (size_t i = 0; i < answer->count; i++)
+        if (!answer->addresses[i].v6 && memcmp(answer->addresses[i].bytes, private, sizeof private) == 0)
+            return true;
+    return false;
+}
+
+/* Begins so many lookups, and waits for them. All are found. */
+static void expect_found(const char *word, int count)
+{
+    static struct found found[100];
+    char host[48];
+    for (int i = 0; i < count; i++) {
+        snprintf(host, sizeof host, "%s.n%d.example.com", word, i);
+        find(host, &found[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        wait_for(&found[i]);
+        cr_expect_eq(found[i].answer.result, NAMES_FOUND, "%d", i);
+    }
+}
+
+TestSuite(name_servers, .init = begin, .fini = names_rig_close, .timeout = 60);
+
+/* 60 addresses are 960 bytes: more than DNS has without EDNS. */
+Test(name_servers, say_more_than_512_bytes_at_once)
+{
+    struct found found = look_up("a60.example.com");
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+    cr_assert(has_private(&found.answer), "all were judged");
+    cr_assert_eq(atomic_load(&server.queries), 2);
+}
+
+Test(name_servers, have_answers_cut_off_of_which_the_rest_is_used)
+{
+    struct found found = look_up("a100.example.com");
+    cr_assert_eq(found.answer.result, NAMES_FOUND);
+    cr_assert_eq(found.answer.count, NAMES_ADDRESSES_MAX);
+    cr_assert_not(has_private(&found.answer), "what was cut off is not dialled");
+}
+
+static void script_cut_to_nothing(const char *name, int type, struct dns_answer *answer)
+{
+    script_all(name, type, answer);
+    if (name[0] == 'a')
+        answer->bytes_max = 1;
+}
+
+static void begin_cut(void)
+{
+    begin_with(script_cut_to_nothing);
+}
+
+TestSuite(name_servers_cut, .init = begin_cut, .fini = names_rig_close, .timeout = 60);
+
+Test(name_servers_cut, have_answers_cut_to_nothing_which_is_soon_forgotten)
+{
+    cr_assert_eq(look_up("a60.example.com").answer.result, NAMES_NOT_FOUND);
+    int asked = atomic_load(&server.queries);
+    sleep_ms(5200);
+    cr_assert_eq(look_up("a60.example.com").answer.result, NAMES_NOT_FOUND);
+    cr_assert_gt(atomic_load(&server.queries), asked);
+}
+
+/* By TCP, which is refused, each of them would use up the tries of all that is under way. */
+Test(name_servers_cut, disturb_no_other_question)
+{
+    static struct found cut[20];
+    struct found slow;
+    char host[48];
+    for (int i = 0; i < 20; i++) {
+        snprintf(host, sizeof host, "a60.n%d.example.com", i);
+        find(host, &cut[i]);
+    }
+    find("slow.example.com", &slow);
+    wait_for(&slow);
+    cr_assert_eq(slow.answer.result, NAMES_FOUND);
+}
+
+/* ---- name servers that do not know EDNS ---- */
+
+static int refusal;
+
+static void script_old(const char *name, int type, struct dns_answer *answer)
+{
+    script_all(name, type, answer);
+    if (answer->bytes_max == 512)
+        return;
+    answer->count = 0;
+    answer->silent = refusal == 0;
+    answer->rcode = refusal;
+}
+
+static void begin_old(void)
+{
+    refusal = DNS_NOT_UNDERSTOOD;
+    begin_with(script_old);
+}
+
+TestSuite(old_name_servers, .init = begin_old, .fini = names_rig_close, .timeout = 60);
+
+Test(old_name_servers, that_do_not_understand_are_asked_in_plain)
+{
+    expect_found("first", 100); /* all under way when the first one comes back */
+    expect_found("then", 100);
+    cr_expect_eq(look_up("a60.example.com").answer.result, NAMES_FOUND);
+}
+
+static void expect_plain_after_a_while(void)
+{
+    expect_found("first", 5);
+    int large = atomic_load(&server.large_queries);
+    expect_found("then", 50);
+    cr_expect_eq(atomic_load(&server.large_queries), large, "they were tried in vain often enough");
+}
+
+Test(old_name_servers, that_do_not_implement_it_are_asked_in_plain)
+{
+    refusal = DNS_NOT_IMPLEMENTED;
+    expect_plain_after_a_while();
+}
+
+Test(old_name_servers, that_say_nothing_are_asked_in_plain)
+{
+    refusal = 0;
+    expect_plain_after_a_while();
+}
+
+Test(name_servers, that_know_it_are_not_asked_again_when_they_fail)
+{
+    expect_found("first", 1);
+    int plain = atomic_load(&server.queries) - atomic_load(&server.large_queries);
+    cr_expect_eq(plain, 0);
+    cr_expect_eq(look_up("broken.example.com").answer.result, NAMES_FAILED);
+    cr_expect_eq(atomic_load(&server.queries), atomic_load(&server.large_queries));
+}
+
+/* As at the start of a machine: the name servers come later. */
+Test(name_servers, that_failed_at_first_are_not_taken_for_old_ones)
+{
+    for (int i = 0; i < 5; i++) {
+        char host[48];
+        snprintf(host, sizeof host, "broken.n%d.example.com", i);
+        cr_expect_eq(look_up(host).answer.result, NAMES_FAILED);
+    }
+    struct found found = look_up("a60.example.com");
+    cr_expect(has_private(&found.answer), "all that it says was read");
+}
