@@ -5,10 +5,11 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/thread.h"
+#include "consumer/http/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -18,7 +19,6 @@
 #include <uv.h>
 
 enum {
-    LISTEN_BACKLOG = 128,
     TURN_MS = 100,         /* how often the ages of connections are looked at */
     ACCEPT_PAUSE_MS = 500, /* after accept failed, e.g. for want of descriptors */
     COMPLAIN_EVERY_MS = 60000,
@@ -48,6 +48,7 @@ struct connection {
     struct link link;
     int socket;
     uint64_t since_ms;
+    bool has_asked; /* its request is there, all of it */
     bool cut_off;
 };
 
@@ -64,6 +65,12 @@ struct request {
 };
 
 /* ---- requests ---- */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
 
 /* libmicrohttpd would decode the path, and cut it where that gives a NUL: what it means is the owner's to say. */
 static size_t leave_escapes(void *context, struct MHD_Connection *connection, char *text)
@@ -82,6 +89,12 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     return request;
 }
 
+/* Each further request would renew the connection's time: not for those who may not ask at all. */
+static bool is_last(const struct server *server, const struct server_answer *answer)
+{
+    return !server->options.many_requests || answer->status == MHD_HTTP_UNAUTHORIZED;
+}
+
 /* The body's memory goes over to libmicrohttpd. */
 static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct server *server, struct server_answer *answer)
 {
@@ -92,7 +105,7 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const stru
     *body = (struct text){ 0 };
     MHD_add_response_header(response, "Content-Type", answer->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (!server->options.many_requests) /* a connection has one deadline then, whatever it does */
+    if (is_last(server, answer))
         MHD_add_response_header(response, "Connection", "close");
     for (size_t i = 0; i < SERVER_HEADERS_MAX && answer->headers[i].name != NULL; i++)
         MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
@@ -104,6 +117,9 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const stru
 static void ask_owner(struct request *request, const char *method)
 {
     const struct server_options *options = &request->server->options;
+    struct connection *connection = connection_of(request->connection);
+    if (connection != NULL)
+        connection->has_asked = true;
     request->state = REQUEST_ASKED;
     request->asked.method = method;
     request->asked.target = request->target;
@@ -155,18 +171,13 @@ void server_answer(struct server_request *asked, struct server_answer *answer)
 
 /* ---- connections ---- */
 
-static struct connection *connection_of(struct MHD_Connection *mhd)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info == NULL ? NULL : info->socket_context;
-}
-
 /* The time of the next request on the connection begins. */
 static void begin_anew(struct server *server, struct connection *connection)
 {
     list_remove(&server->connections, &connection->link);
     list_append(&server->connections, &connection->link);
     connection->since_ms = clock_monotonic_ms();
+    connection->has_asked = false;
 }
 
 static void on_completed(void *context, struct MHD_Connection *mhd, void **mine, enum MHD_RequestTerminationCode how)
@@ -201,7 +212,15 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **mine
     }
 }
 
-/* Cuts off what is too old; libmicrohttpd sees the end of the stream at its next turn and closes. Its own timeout only looks at silence. */
+/* libmicrohttpd sees the end of the stream at its next turn and closes. */
+static void cut_off(struct connection *connection)
+{
+    if (!connection->cut_off)
+        shutdown(connection->socket, SHUT_RDWR);
+    connection->cut_off = true;
+}
+
+/* What is too old; libmicrohttpd's own timeout only looks at silence. */
 static void cut_off_old(struct server *server, uint64_t now_ms)
 {
     const struct server_options *options = &server->options;
@@ -211,15 +230,41 @@ static void cut_off_old(struct server *server, uint64_t now_ms)
         struct connection *connection = container_of(link, struct connection, link);
         if (now_ms < connection->since_ms + patience_ms)
             break;
-        if (!connection->cut_off)
-            shutdown(connection->socket, SHUT_RDWR);
-        connection->cut_off = true;
+        cut_off(connection);
+    }
+}
+
+static bool is_full(const struct server *server)
+{
+    return server->connections.length >= server->options.connections_max;
+}
+
+static bool somebody_waits(const struct server *server)
+{
+    struct pollfd file = { .fd = server->listener, .events = POLLIN };
+    return poll(&file, 1, 0) == 1;
+}
+
+/* The oldest that has not asked yet makes place for somebody who waits. Honest clients ask as soon as they are connected: theirs is there before they
+ * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. */
+static void give_way(struct server *server, uint64_t now_ms)
+{
+    if (!is_full(server) || !somebody_waits(server))
+        return;
+    LIST_EACH (&server->connections, link) {
+        struct connection *connection = container_of(link, struct connection, link);
+        if (now_ms < connection->since_ms + SERVER_GIVE_WAY_MS)
+            return;
+        if (connection->has_asked || connection->cut_off)
+            continue;
+        cut_off(connection);
+        return;
     }
 }
 
 static bool may_accept(const struct server *server, uint64_t now_ms)
 {
-    return server->connections.length < server->options.connections_max && now_ms >= server->accept_after_ms;
+    return !is_full(server) && now_ms >= server->accept_after_ms;
 }
 
 static void accept_new(struct server *server, uint64_t now_ms)
@@ -252,9 +297,10 @@ static uint64_t sleep_ms(const struct server *server, uint64_t now_ms)
 {
     MHD_UNSIGNED_LONG_LONG wanted_ms;
     bool has_to_look = !list_is_empty(&server->connections) || now_ms < server->accept_after_ms;
-    uint64_t sleep = has_to_look ? TURN_MS : UINT64_MAX;
+    uint64_t turn_ms = is_full(server) ? SERVER_GIVE_WAY_MS : TURN_MS;
+    uint64_t sleep = has_to_look ? turn_ms : UINT64_MAX;
     if (MHD_get_timeout(server->daemon, &wanted_ms) == MHD_YES && wanted_ms < sleep)
-        sleep = wanted_ms < TURN_MS ? wanted_ms : TURN_MS;
+        sleep = wanted_ms < turn_ms ? wanted_ms : turn_ms;
     return sleep;
 }
 
@@ -275,6 +321,7 @@ static void take_turn(uv_prepare_t *prepare)
     accept_new(server, now_ms);
     MHD_run(server->daemon);
     cut_off_old(server, now_ms);
+    give_way(server, now_ms);
     uint64_t sleep = sleep_ms(server, now_ms);
     if (sleep == UINT64_MAX)
         uv_timer_stop(&server->alarm);
@@ -329,42 +376,6 @@ static void *serve(void *context)
 
 /* ---- start and end ---- */
 
-static socklen_t socket_address(const struct listen_address *listen, struct sockaddr_storage *address)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
-    memset(address, 0, sizeof *address);
-    if (inet_pton(AF_INET, listen->host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(listen->port);
-        return sizeof *v4;
-    }
-    if (inet_pton(AF_INET6, listen->host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(listen->port);
-        return sizeof *v6;
-    }
-    return 0;
-}
-
-static bool listen_on(struct server *server)
-{
-    struct sockaddr_storage address;
-    socklen_t length = socket_address(server->options.listen, &address);
-    int yes = 1;
-    errno = EINVAL;
-    if (length == 0)
-        return false;
-    server->listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->listener < 0 || setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        bind(server->listener, (struct sockaddr *)&address, length) != 0 || listen(server->listener, LISTEN_BACKLOG) != 0 ||
-        getsockname(server->listener, (struct sockaddr *)&address, &length) != 0)
-        return false;
-    /* The port lies at the same place in both families. */
-    server->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
-    return true;
-}
-
 static void on_mhd_message(void *context, const char *format, va_list arguments)
 {
     (void)context, (void)format, (void)arguments; /* clients that go away: nothing to tell anybody */
@@ -399,7 +410,6 @@ struct server *server_create(const struct server_options *options, char *problem
     struct server *server = memory_create(sizeof *server);
     const struct listen_address *listen = options->listen;
     server->options = *options;
-    server->listener = -1;
     list_init(&server->connections);
     list_init(&server->open);
     uv_loop_init(&server->loop);
@@ -407,7 +417,7 @@ struct server *server_create(const struct server_options *options, char *problem
         server->options.connections_max = SERVER_CONNECTIONS_MAX;
     if (server->options.connection_ms == 0)
         server->options.connection_ms = SERVER_CONNECTION_MS;
-    if (!listen_on(server)) {
+    if ((server->listener = listener_open(listen, &server->port)) < 0) {
         snprintf(problem, size, "cannot listen on %s port %u: %s", listen->host, (unsigned)listen->port, strerror(errno));
     } else if ((server->daemon = start_daemon(server)) == NULL) {
         snprintf(problem, size, "cannot start the HTTP server: out of descriptors or memory");

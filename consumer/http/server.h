@@ -18,6 +18,7 @@ enum {
     SERVER_CONNECTIONS_MAX = 64,
     SERVER_CONNECTION_MS = 10000, /* the whole life of a connection */
     SERVER_CROWDED_MS = 1000,     /* the same while three quarters of the places are taken */
+    SERVER_GIVE_WAY_MS = 50,      /* the same without a whole request, while all are taken and somebody waits */
     SERVER_REQUEST_BYTES_MAX = 16384,
     SERVER_HEADERS_MAX = 3,
 };
@@ -56,7 +57,8 @@ struct server_options {
     void (*ended)(void *context);
     uint32_t connections_max; /* 0: SERVER_CONNECTIONS_MAX */
     uint64_t connection_ms;   /* 0: SERVER_CONNECTION_MS */
-    bool many_requests; /* on a connection, one after the other: the time counts for each, idling included. Else it is closed after the first. */
+    /* On a connection, one after the other, until one is answered 401: the time counts for each, idling included. Else it is closed after the first. */
+    bool many_requests;
 };
 
 /* NULL when the address cannot be listened on: `problem` says why. */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 /* ---- a service of one worker ---- */
 
@@ -268,6 +269,107 @@ Test(http_impatient, clients_that_do_not_read_their_answers_give_way_to_a_good_o
         cr_assert(has_status(get("/healthz"), "200"));
     for (size_t i = 0; i < COUNT_OF(silent); i++)
         close(silent[i]);
+}
+
+/* ---- many of them ---- */
+
+static void start_narrow(void)
+{
+    start_with((struct server_options){ .connections_max = 4 });
+}
+
+TestSuite(http_narrow, .init = start_narrow, .fini = stop, .timeout = 120);
+
+/* Each would have its place for SERVER_CROWDED_MS, and everybody behind them would wait for as many seconds as there are fours of them. */
+Test(http_narrow, a_crowd_of_slow_clients_is_let_in_and_out)
+{
+    static const char begun[] = "GET /heal";
+    static int slow[400];
+    uint64_t began_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < COUNT_OF(slow); i++) {
+        slow[i] = dial();
+        cr_assert_eq(send(slow[i], begun, sizeof begun - 1, MSG_NOSIGNAL), (ssize_t)sizeof begun - 1);
+    }
+    cr_assert(has_status(get("/healthz"), "200"));
+    cr_assert_lt(clock_monotonic_ms() - began_ms, 400 / 4 * SERVER_CROWDED_MS / 2);
+    for (size_t i = 0; i < COUNT_OF(slow); i++)
+        close(slow[i]);
+}
+
+/* An owner that takes its time. */
+static struct late_answer {
+    uv_timer_t timer;
+    struct server_request *request;
+    bool is_refusal;
+} late;
+
+static void answer_now(struct server_request *request)
+{
+    struct server_answer answer = { .status = late.is_refusal ? 401 : 200, .content_type = "text/plain" };
+    text_init(&answer.body, 16);
+    text_append(&answer.body, SLICE("done\n"));
+    server_answer(request, &answer);
+}
+
+static void answer_late(uv_timer_t *timer)
+{
+    (void)timer;
+    answer_now(late.request);
+}
+
+static void late_began(void *context, struct uv_loop_s *owners_loop)
+{
+    (void)context;
+    uv_timer_init(owners_loop, &late.timer);
+}
+
+static void late_asked(void *context, struct server_request *request)
+{
+    (void)context;
+    late.request = request;
+    if (late.is_refusal)
+        answer_now(request);
+    else
+        uv_timer_start(&late.timer, answer_late, 10 * SERVER_GIVE_WAY_MS, 0);
+}
+
+static void start_late(void)
+{
+    char problem[256] = "";
+    server = server_create(
+        &(struct server_options){
+            .listen = &loopback, .name = "jobhook-api", .asked = late_asked, .began = late_began, .connections_max = 2, .many_requests = true },
+        problem, sizeof problem);
+    cr_assert_not_null(server, "%s", problem);
+}
+
+static void stop_late(void)
+{
+    server_destroy(server);
+}
+
+TestSuite(http_late, .init = start_late, .fini = stop_late, .timeout = 60);
+
+Test(http_late, whoever_has_asked_keeps_the_place_until_it_is_answered)
+{
+    char answer[16];
+    int slow[20], client = dial();
+    cr_assert_eq(send(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL), 27);
+    for (size_t i = 0; i < COUNT_OF(slow); i++)
+        slow[i] = dial();
+    cr_assert_eq(recv(client, answer, sizeof answer, MSG_WAITALL), (ssize_t)sizeof answer);
+    cr_assert_arr_eq(answer, "HTTP/1.1 200 OK\r", sizeof answer);
+    close(client);
+    for (size_t i = 0; i < COUNT_OF(slow); i++)
+        close(slow[i]);
+}
+
+/* A 401 would else renew the connection's time, again and again. */
+Test(http_late, whoever_may_not_ask_is_closed_after_the_answer)
+{
+    late.is_refusal = true;
+    const char *answer = ask("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    cr_assert(has_status(answer, "401") && has(answer, "Connection: close\r\n") && !has(strstr(answer, "\r\n\r\n"), "HTTP/1.1"), "%s", answer);
 }
 
 /* ---- the end ---- */
