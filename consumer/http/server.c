@@ -239,23 +239,24 @@ static bool is_full(const struct server *server)
     return server->connections.length >= server->options.connections_max;
 }
 
-static bool somebody_waits(const struct server *server)
+static bool is_readable(int socket)
 {
-    struct pollfd file = { .fd = server->listener, .events = POLLIN };
+    struct pollfd file = { .fd = socket, .events = POLLIN };
     return poll(&file, 1, 0) == 1;
 }
 
 /* The oldest that has not asked yet makes place for somebody who waits. Honest clients ask as soon as they are connected: theirs is there before they
- * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. */
+ * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. Where something is left to read it is
+ * us who are slow. */
 static void give_way(struct server *server, uint64_t now_ms)
 {
-    if (!is_full(server) || !somebody_waits(server))
+    if (!is_full(server) || !is_readable(server->listener))
         return;
     LIST_EACH (&server->connections, link) {
         struct connection *connection = container_of(link, struct connection, link);
         if (now_ms < connection->since_ms + SERVER_GIVE_WAY_MS)
             return;
-        if (connection->has_asked || connection->cut_off)
+        if (connection->has_asked || connection->cut_off || is_readable(connection->socket))
             continue;
         cut_off(connection);
         return;
