@@ -10,7 +10,8 @@ struct downgrades {
     struct hash_key hash_key;
     struct downgrade {
         uint64_t key;
-        uint64_t until_ms; /* 0: the place is free */
+        uint64_t until_ms; /* the place is free from then on */
+        bool barred;
     } places[DOWNGRADES_PLACES];
 };
 
@@ -31,20 +32,25 @@ uint64_t downgrades_key(const struct downgrades *downgrades, struct slice origin
     return hash_slice(downgrades->hash_key, origin);
 }
 
-void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
+static struct downgrade *place_of(struct downgrades *downgrades, uint64_t key)
 {
-    downgrades->places[key % DOWNGRADES_PLACES] = (struct downgrade){ key, now_ms + DOWNGRADES_MS };
+    return &downgrades->places[key % DOWNGRADES_PLACES];
 }
 
-void downgrades_remove(struct downgrades *downgrades, uint64_t key)
+void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
 {
-    struct downgrade *place = &downgrades->places[key % DOWNGRADES_PLACES];
-    if (place->key == key)
-        place->until_ms = 0;
+    struct downgrade *place = place_of(downgrades, key);
+    if (place->key != key || !place->barred || now_ms >= place->until_ms)
+        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS };
+}
+
+void downgrades_bar(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
+{
+    *place_of(downgrades, key) = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS, .barred = true };
 }
 
 bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
 {
     const struct downgrade *place = &downgrades->places[key % DOWNGRADES_PLACES];
-    return place->key == key && now_ms < place->until_ms;
+    return place->key == key && !place->barred && now_ms < place->until_ms;
 }

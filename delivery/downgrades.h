@@ -20,10 +20,10 @@ void downgrades_destroy(struct downgrades *downgrades);
 
 /* What the other functions know an origin by. */
 uint64_t downgrades_key(const struct downgrades *downgrades, struct slice origin);
-/* For an hour from now on. */
+/* For an hour from now on; nothing happens while it is barred. */
 void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
-/* HTTP/1.1 was no better. */
-void downgrades_remove(struct downgrades *downgrades, uint64_t key);
+/* It does not speak HTTP/1.1: it gets none for an hour. */
+void downgrades_bar(struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
 bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
 
 #endif

@@ -14,13 +14,14 @@
 #include <time.h>
 
 enum {
-    READS_MAX = 32,          /* in a row: a record takes two */
-    READ_BYTES_MAX = 65536,  /* likewise: of frames and messages, which are small */
-    BYTES_MAX = 1048576,     /* for a handshake, or an answer: we keep 16 KiB of one */
-    MESSAGES_MAX = 16,       /* of TLS, for an answer: tickets, new keys, and asking for our certificate, which a private key of ours is used for */
-    CHAIN_BYTES_MAX = 32768, /* of certificates */
-    KEPT_BYTES_MAX = 8192,   /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
-    NAMES_WEIGHT = 4,        /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
+    READS_MAX = 32,                 /* in a row: a record takes two */
+    READ_BYTES_MAX = 65536,         /* likewise: of frames and messages, which are small */
+    BYTES_MAX = 1048576,            /* for a handshake, or an answer: we keep 16 KiB of one */
+    MESSAGES_MAX = 16,              /* of TLS, for an answer: tickets, new keys */
+    REQUEST_WEIGHT = 8,             /* likewise: asking for our certificate costs a use of our private key, with 4096 bits ten milliseconds */
+    CHAIN_BYTES_MAX = 32768,        /* of certificates */
+    KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
+    NAMES_WEIGHT = 4,               /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
     FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
@@ -173,7 +174,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
         refuse_chain((void *)bytes, length);
     see_session(gate, kind, length);
     bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
-    if (gate->known && (++gate->messages > MESSAGES_MAX || grown))
+    gate->messages += kind == SSL3_MT_CERTIFICATE_REQUEST ? REQUEST_WEIGHT : 1;
+    if (gate->known && (gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 

@@ -62,7 +62,8 @@ int post_status_of(struct slice line)
             return 0;
         status = status * 10 + (space[i] - '0');
     }
-    return status;
+    const char *end = space + 4;
+    return end < line.start + line.length && *end >= '0' && *end <= '9' ? 0 : status;
 }
 
 static struct meaning meaning_of(CURLcode code, bool connected)
@@ -242,16 +243,11 @@ static bool has_lost_answer(const struct post *post, CURLcode code)
     return code == CURLE_HTTP2_STREAM && (post->trouble[0] == '\0' || strstr(post->trouble, "closed cleanly, but") != NULL);
 }
 
-static bool may_lack_http1(enum outcome_kind kind)
-{
-    return kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER || kind == OUTCOME_CONNECTION_LOST;
-}
-
 static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
 {
     struct downgrades *downgrades = post->shared->downgrades;
-    if (post->downgraded && post->https && may_lack_http1(kind))
-        downgrades_remove(downgrades, post->origin_key);
+    if (post->downgraded && post->https && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER))
+        downgrades_bar(downgrades, post->origin_key, clock_monotonic_ms());
     else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && has_lost_answer(post, code)))
         downgrades_add(downgrades, post->origin_key, clock_monotonic_ms());
 }

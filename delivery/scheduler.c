@@ -14,7 +14,8 @@ enum {
     PAUSE_MS = 100,                  /* after descriptors ran out */
     PROBE_LOOK = 4096,               /* endpoints looked at for one that is worth a probe while the way out is broken */
     RIVALS_MS = 2000,
-    CROWDED_LOOK = 8, /* more than a few cannot each hold more than their share */
+    HEARD_MS = 60 * 1000, /* for so long after an answer there are receivers that answer */
+    CROWDED_LOOK = 8,     /* more than a few cannot each hold more than their share */
 };
 
 struct scheduler {
@@ -32,6 +33,7 @@ struct scheduler {
     const void *latest, *latest_origin; /* endpoint and origin of the ticket queued last; only compared */
     bool latest_shared;
     uint64_t rivals_until_ms; /* events of more than one endpoint came lately */
+    uint64_t heard_until_ms;  /* somebody answered lately */
 };
 
 struct scheduler *scheduler_create(const struct scheduler_options *options)
@@ -75,7 +77,9 @@ static uint64_t not_before_latest(const struct scheduler *scheduler, uint64_t no
 
 static uint64_t advance(struct scheduler *scheduler, uint64_t now_ms)
 {
-    return scheduler->latest_ms = not_before_latest(scheduler, now_ms);
+    scheduler->latest_ms = not_before_latest(scheduler, now_ms);
+    scheduler->slots.divided = scheduler->latest_ms < scheduler->heard_until_ms;
+    return scheduler->latest_ms;
 }
 
 static void keep_on(struct list *list, struct link *link, bool on)
@@ -377,6 +381,8 @@ enum attempt_fault scheduler_finish(struct scheduler *scheduler, struct ticket *
     bool rested = endpoint->record.rest != ENDPOINT_AWAKE;
     now_ms = advance(scheduler, now_ms);
     enum attempt_fault fault = judge(scheduler, endpoint->origin, end, now_ms);
+    if (end->answered)
+        scheduler->heard_until_ms = now_ms + HEARD_MS;
     if (fault == ATTEMPT_COUNTS)
         endpoint_note_end(endpoint, ticket, end, now_ms);
     else

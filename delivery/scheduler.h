@@ -3,7 +3,7 @@
  * A ticket is one event that waits for a slot or holds one; it lives inside the traveller (struct delivery). The scheduler knows endpoints (URL
  * without query: window, rest) and origins (scheme, host, port: connections, blame), makes them on first sight and forgets the idle ones.
  *
- * Promises: at most `max_in_flight` tickets started at once, half of them at endpoints in doubt (delivery/slots.h); while first attempts or retries
+ * Promises: at most `max_in_flight` tickets started at once, half of them at endpoints in doubt while others answer (delivery/slots.h); while first attempts or retries
  * hold less than half of the slots, that kind gets the next one; endpoints take turns; none exceeds its window, nor holds more than its share of the
  * queue's places and bytes, unless it drains them within a second (a deferral would take longer); every call costs O(1), whatever the number of
  * endpoints, tickets and origins. */

@@ -43,7 +43,7 @@ static uint32_t taken(const struct slots *slots)
 
 bool slots_doubt_has_half(const struct slots *slots)
 {
-    return 2 * (uint64_t)slots->in_doubt >= slots->max;
+    return slots->divided && 2 * (uint64_t)slots->in_doubt >= slots->max;
 }
 
 /* The line of that kind that gets the next slot; it may be empty. */

@@ -4,10 +4,11 @@
 
 enum { HEAD = 4, LIST_LENGTH = 3, CERTIFICATE_LENGTH = 3, EXTENSIONS_LENGTH = 2 };
 
-/* How a curve of one's own begins: prime-field and characteristic-two-field of X9.62, as object identifiers in DER. */
-static const char fields[][9] = {
-    { 6, 7, 0x2a, (char)0x86, 0x48, (char)0xce, 0x3d, 1, 1 },
-    { 6, 7, 0x2a, (char)0x86, 0x48, (char)0xce, 0x3d, 1, 2 },
+/* How a curve of one's own begins: prime-field and characteristic-two-field of X9.62, as the bytes of an object identifier. What is before them, its
+ * type and length, can be written in several ways, all of which OpenSSL reads. */
+static const char fields[][7] = {
+    { 0x2a, (char)0x86, 0x48, (char)0xce, 0x3d, 1, 1 },
+    { 0x2a, (char)0x86, 0x48, (char)0xce, 0x3d, 1, 2 },
 };
 
 static bool describes_a_curve(struct slice message)

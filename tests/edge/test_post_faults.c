@@ -164,6 +164,11 @@ static bool say_status_oddly(const struct visit *visit)
     return say(visit, "http/1.1  200 OK\r\nContent-Length: 0\r\n\r\n") && never_answer(visit);
 }
 
+static bool say_status_of_four_digits(const struct visit *visit)
+{
+    return say(visit, "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n") && never_answer(visit);
+}
+
 /* libcurl takes them for a status line. Then it would read the body for as long as there is one, and call a line in it a mistake of ours. */
 static bool say_status_oddly_and_never_end(const struct visit *visit)
 {
@@ -196,9 +201,13 @@ static bool say_line_without_end(const struct visit *visit)
 
 Test(post_faults, what_is_not_http_is_a_bad_answer_at_once)
 {
-    script *const scripts[] = { say_garbage,         say_zeros,
-                                say_status_oddly,    say_status_oddly_and_never_end,
-                                say_trailer_oddly,   flood_with_provisional_answers,
+    script *const scripts[] = { say_garbage,
+                                say_zeros,
+                                say_status_oddly,
+                                say_status_of_four_digits,
+                                say_status_oddly_and_never_end,
+                                say_trailer_oddly,
+                                flood_with_provisional_answers,
                                 say_line_without_end };
     for (size_t i = 0; i < COUNT_OF(scripts); i++) {
         struct posted posted = post_to(scripts[i], RIG_TIMEOUT_MS);

@@ -14,10 +14,20 @@ Test(downgrades, last_for_an_hour_and_for_one_origin)
     cr_expect(downgrades_hold(downgrades, one, 1000) && downgrades_hold(downgrades, one, 999 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, one, 1000 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, other, 1000));
-    downgrades_remove(downgrades, other);
-    cr_expect(downgrades_hold(downgrades, one, 1000));
-    downgrades_remove(downgrades, one);
-    cr_expect_not(downgrades_hold(downgrades, one, 1000));
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_not_for_whoever_does_not_speak_http1)
+{
+    struct downgrades *downgrades = downgrades_create();
+    downgrades_add(downgrades, 1, 1000);
+    downgrades_bar(downgrades, 2, 1000);
+    cr_expect(downgrades_hold(downgrades, 1, 1000));
+    downgrades_bar(downgrades, 1, 1000);
+    downgrades_add(downgrades, 1, 999 + DOWNGRADES_MS);
+    cr_expect_not(downgrades_hold(downgrades, 1, 999 + DOWNGRADES_MS));
+    downgrades_add(downgrades, 1, 1000 + DOWNGRADES_MS);
+    cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_MS));
     downgrades_destroy(downgrades);
 }
 

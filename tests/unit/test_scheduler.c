@@ -172,10 +172,26 @@ Test(scheduler, never_exceeds_the_slots)
     cr_assert_null(start());
 }
 
+Test(scheduler, endpoints_that_never_answered_hold_all_slots_only_while_nobody_answers)
+{
+    options.max_in_flight = 10;
+    open_scheduler();
+    enqueue_apart(&tickets[0], 50, false);
+    for (int i = 0; i < 10; i++)
+        cr_assert_not_null(start());
+    (void)finish(&tickets[0], &delivered);
+    cr_assert_null(start());
+    now_ms += 60 * 1000;
+    cr_assert_not_null(start());
+}
+
 Test(scheduler, endpoints_that_never_answered_hold_half_of_the_slots_at_most)
 {
     options.max_in_flight = 10;
     open_scheduler();
+    cr_assert(enqueue_at(&tickets[0], "well.example", "/"));
+    cr_assert_eq(start(), &tickets[0]);
+    (void)finish(&tickets[0], &delivered);
     enqueue_apart(&tickets[0], 50, false);
     enqueue_apart(&tickets[100], 50, true);
     for (int i = 0; i < 5; i++)
@@ -813,6 +829,14 @@ Test(scheduler, what_has_nothing_to_do_with_the_way_out_counts_even_while_it_is_
 static struct ticket *queued[2000], *flying[2000];
 static size_t queued_count, flying_count;
 
+static size_t flying_in_doubt(void)
+{
+    size_t in_doubt = 0;
+    for (size_t i = 0; i < flying_count; i++)
+        in_doubt += flying[i]->in_doubt;
+    return in_doubt;
+}
+
 static void take(struct ticket **from, size_t *count, const struct ticket *ticket)
 {
     for (size_t i = 0; i < *count; i++) {
@@ -827,7 +851,7 @@ static void take(struct ticket **from, size_t *count, const struct ticket *ticke
 Test(scheduler, keeps_its_promises_whatever_comes)
 {
     static const struct attempt_end *const ends[] = { &delivered, &silent, &refused, &busy, &ours, &blocked, &delivered, &delivered };
-    uint64_t random = 42;
+    uint64_t random = 42, divided_until_ms = 0;
     char host[40], path[40];
     options.max_in_flight = 50;
     options.origin_max_connections = 7;
@@ -846,10 +870,13 @@ Test(scheduler, keeps_its_promises_whatever_comes)
         } else if (ticket->in_flight) {
             uint32_t how = dice / 17 % 9;
             take(flying, &flying_count, ticket);
+            const struct attempt_end *end = how == 8 || (step / 30000) % 3 == 2 ? &refused : ends[how];
             if (how == 8)
                 scheduler_unstart(scheduler, ticket);
             else
-                (void)finish(ticket, (step / 30000) % 3 == 2 ? &refused : ends[how]);
+                (void)finish(ticket, end);
+            if (end->answered)
+                divided_until_ms = now_ms + 60 * 1000;
             cr_assert_null(ticket->endpoint);
         } else if (dice / 19 % 10 == 0) {
             take(queued, &queued_count, ticket);
@@ -860,15 +887,12 @@ Test(scheduler, keeps_its_promises_whatever_comes)
         while ((ticket = start()) != NULL) {
             take(queued, &queued_count, ticket);
             flying[flying_count++] = ticket;
+            cr_assert(!ticket->in_doubt || now_ms >= divided_until_ms || flying_in_doubt() <= 25);
         }
         struct scheduler_counts counts = scheduler_counts(scheduler);
         cr_assert_eq(counts.queued, queued_count);
         cr_assert_eq(counts.in_flight[0] + counts.in_flight[1], flying_count);
         cr_assert_leq(flying_count, 50);
-        size_t in_doubt = 0;
-        for (size_t i = 0; i < flying_count; i++)
-            in_doubt += flying[i]->in_doubt;
-        cr_assert_leq(in_doubt, 25);
         cr_assert_leq(counts.resting, counts.endpoints + counts.origins);
         cr_assert_gt(scheduler_next_ms(scheduler, now_ms), now_ms, "no busy waiting");
     }

@@ -67,12 +67,20 @@ Test(tls_chain, empty_certificates_count_as_well)
 
 Test(tls_chain, no_curve_is_described)
 {
-    static const char prime[] = "key \x06\x07\x2a\x86\x48\xce\x3d\x01\x01 more", two[] = "\x06\x07\x2a\x86\x48\xce\x3d\x01\x02",
-                      named[] = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
-    struct message message = make(1, prime, sizeof(prime) - 1, true);
-    cr_expect_not(may_be_read(&message, message.length, true));
-    message = make(1, two, sizeof(two) - 1, false);
-    cr_expect_not(may_be_read(&message, message.length, false));
-    message = make(1, named, sizeof(named) - 1, false);
-    cr_expect(may_be_read(&message, message.length, false));
+    static const struct {
+        const char *key;
+        size_t length;
+        bool may;
+    } cases[] = {
+        { "\x06\x07\x2a\x86\x48\xce\x3d\x01\x01 prime", 15, false },
+        { "\x06\x07\x2a\x86\x48\xce\x3d\x01\x02", 9, false },
+        { "\x06\x81\x07\x2a\x86\x48\xce\x3d\x01\x01", 10, false }, /* lengths in BER */
+        { "\x06\x84\x00\x00\x00\x07\x2a\x86\x48\xce\x3d\x01\x01", 13, false },
+        { "\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", 9, true },      /* an EC key */
+        { "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 10, true }, /* on P-256 */
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct message message = make(1, cases[i].key, cases[i].length, i % 2 == 0);
+        cr_expect_eq(may_be_read(&message, message.length, i % 2 == 0), cases[i].may, "%zu", i);
+    }
 }
