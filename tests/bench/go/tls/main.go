@@ -30,7 +30,7 @@ func must(err error) {
 
 func template(serial int64, name string) *x509.Certificate {
 	return &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(24 * time.Hour), BasicConstraintsValid: true}
+		NotAfter: time.Now().Add(30 * 24 * time.Hour), BasicConstraintsValid: true}
 }
 
 func makeCertificate(caFile string) tls.Certificate {
