@@ -218,6 +218,9 @@ class Demo:
     def settled(self):
         return all(len(self.seen[e.task_id]) >= e.attempts for e in self.events.values())
 
+    def buried(self):
+        return all(event.task_id in self.dead for event in self.events.values() if event.end == "dead")
+
     def run(self):
         say = self.screen.say
         self.start_pieces()
@@ -229,6 +232,9 @@ class Demo:
             self.follow(0.1)
         self.follow(0.5)
         self.read_dead_letters()
+        while not self.buried() and time.time() < until:
+            self.follow(0.5)
+            self.read_dead_letters()
         self.show_table()
         self.show_dead_letters()
         self.show_metrics()
