@@ -11,7 +11,7 @@ struct downgrades {
     struct downgrade {
         uint64_t key;
         uint64_t until_ms; /* the place is free from then on */
-        bool barred;
+        bool proven, barred;
     } places[DOWNGRADES_PLACES];
 };
 
@@ -40,13 +40,22 @@ static struct downgrade *place_of(struct downgrades *downgrades, uint64_t key)
 void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
 {
     struct downgrade *place = place_of(downgrades, key);
-    if (place->key != key || !place->barred || now_ms >= place->until_ms)
-        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS };
+    bool same = place->key == key;
+    if (!same || !place->barred || now_ms >= place->until_ms)
+        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS, .proven = same && place->proven };
+}
+
+void downgrades_prove(struct downgrades *downgrades, uint64_t key)
+{
+    struct downgrade *place = place_of(downgrades, key);
+    place->proven = place->proven || place->key == key;
 }
 
 void downgrades_bar(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
 {
-    *place_of(downgrades, key) = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS, .barred = true };
+    struct downgrade *place = place_of(downgrades, key);
+    if (place->key != key || !place->proven)
+        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_BAR_MS, .barred = true };
 }
 
 bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms)

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-enum { DOWNGRADES_PLACES = 4096, DOWNGRADES_MS = 3600 * 1000 };
+enum { DOWNGRADES_PLACES = 4096, DOWNGRADES_MS = 3600 * 1000, DOWNGRADES_BAR_MS = 600 * 1000 };
 
 struct downgrades;
 
@@ -22,7 +22,9 @@ void downgrades_destroy(struct downgrades *downgrades);
 uint64_t downgrades_key(const struct downgrades *downgrades, struct slice origin);
 /* For an hour from now on; nothing happens while it is barred. */
 void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
-/* It does not speak HTTP/1.1: it gets none for an hour. */
+/* It answered by HTTP/1.1. */
+void downgrades_prove(struct downgrades *downgrades, uint64_t key);
+/* It does not seem to speak HTTP/1.1: unless it has answered by that, it gets none for a while. */
 void downgrades_bar(struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
 bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms);
 

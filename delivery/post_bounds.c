@@ -23,6 +23,7 @@ enum {
     KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
     NAMES_WEIGHT = 4,               /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
+    HANDSHAKE_HEAD = 4,             /* bytes, of every message */
     FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
@@ -149,11 +150,17 @@ static void stand_before_sessions(SSL_CTX *context)
     SSL_CTX_sess_set_new_cb(context, on_session);
 }
 
-/* OpenSSL decodes the message where it lies, and after it has told of it: with nothing left in it the handshake fails. */
-static void refuse_chain(void *message, size_t length)
+static bool may_be_read(struct slice message, uint8_t kind, bool tls13)
 {
-    enum { HEAD = 4 };
-    memset((char *)message + HEAD, 0, length - HEAD);
+    if (kind == SSL3_MT_CERTIFICATE)
+        return tls_chain_may_be_read(message, tls13);
+    return kind != SSL3_MT_CERTIFICATE_REQUEST || !tls13 || tls_chain_may_be_asked_for(message);
+}
+
+/* OpenSSL decodes the message where it lies, and after it has told of it: with nothing left in it the handshake fails. */
+static void refuse(void *message, size_t length)
+{
+    memset((char *)message + HANDSHAKE_HEAD, 0, length - HANDSHAKE_HEAD);
 }
 
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
@@ -170,8 +177,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
     uint8_t kind = length > 0 ? *(const uint8_t *)bytes : 0;
-    if (kind == SSL3_MT_CERTIFICATE && !tls_chain_may_be_read((struct slice){ bytes, length }, SSL_version(ssl) == TLS1_3_VERSION))
-        refuse_chain((void *)bytes, length);
+    if (length > HANDSHAKE_HEAD && !may_be_read((struct slice){ bytes, length }, kind, SSL_version(ssl) == TLS1_3_VERSION))
+        refuse((void *)bytes, length);
     see_session(gate, kind, length);
     bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
     gate->messages += kind == SSL3_MT_CERTIFICATE_REQUEST ? REQUEST_WEIGHT : 1;

@@ -45,3 +45,17 @@ bool tls_chain_may_be_read(struct slice message, bool tls13)
 {
     return count_certificates(message, tls13) <= TLS_CHAIN_MAX && !describes_a_curve(message);
 }
+
+bool tls_chain_may_be_asked_for(struct slice request)
+{
+    enum { CONTEXT_LENGTH = 1, EXTENSION_HEAD = 4, SIGNATURE_ALGORITHMS = 13, SIGNATURE_ALGORITHMS_CERT = 50, EACH = 2 };
+    size_t at = HEAD + CONTEXT_LENGTH + number_at(request, HEAD, CONTEXT_LENGTH) + EXTENSIONS_LENGTH;
+    while (at + EXTENSION_HEAD <= request.length) {
+        size_t type = number_at(request, at, 2), length = number_at(request, at + 2, 2);
+        bool algorithms = type == SIGNATURE_ALGORITHMS || type == SIGNATURE_ALGORITHMS_CERT;
+        if (algorithms && length > TLS_CHAIN_ALGORITHMS_MAX * EACH)
+            return false;
+        at += EXTENSION_HEAD + length;
+    }
+    return true;
+}

@@ -328,6 +328,14 @@ Test(post_hostile, chains_that_cost_much_are_refused)
     cr_expect_eq(post_tls((struct tls_options){ .more_certificates = TLS_CHAIN_MAX - 1 }).outcome.status, 200);
 }
 
+/* Points by the thousand, each with a name that is made up from the issuer's. */
+Test(post_hostile, certificates_whose_extensions_cost_much_are_refused)
+{
+    struct posted posted = post_tls((struct tls_options){ .points_bytes = 3000 });
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(post_tls((struct tls_options){ .points_bytes = 1000 }).outcome.status, 200);
+}
+
 /* Five posts, one after the other: how many connections they took, and how many of these went on with the session of one before. */
 static void post_five(struct tls_options options, int *connections, int *resumed)
 {

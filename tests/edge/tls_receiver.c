@@ -18,13 +18,16 @@
 
 enum { POLL_MS = 10, DAY_S = 24 * 3600 };
 
-static void add_comment(X509 *certificate)
+static void add_extension(X509 *certificate, int kind, const char *start, size_t length)
 {
-    char text[601] = "";
-    memset(text, 'x', sizeof(text) - 1);
-    X509_EXTENSION *comment = X509V3_EXT_conf_nid(NULL, NULL, NID_netscape_comment, text);
-    assert(comment != NULL && X509_add_ext(certificate, comment, -1) == 1);
-    X509_EXTENSION_free(comment);
+    char *text = malloc(length + 1);
+    memset(text, 'x', length);
+    memcpy(text, start, strlen(start));
+    text[length] = '\0';
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, kind, text);
+    assert(extension != NULL && X509_add_ext(certificate, extension, -1) == 1);
+    X509_EXTENSION_free(extension);
+    free(text);
 }
 
 /* `issuer` NULL: signed by itself. */
@@ -45,7 +48,9 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, 
     assert(names != NULL && X509_add_ext(certificate, names, -1) == 1);
     X509_EXTENSION_free(names);
     if (options->long_certificates)
-        add_comment(certificate);
+        add_extension(certificate, NID_netscape_comment, "", 600);
+    if (options->points_bytes > 0)
+        add_extension(certificate, NID_crl_distribution_points, "URI:http://crl.example.com/", options->points_bytes);
     if (options->issued && issuer == NULL) {
         X509_EXTENSION *authority = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
         assert(authority != NULL && X509_add_ext(certificate, authority, -1) == 1);

@@ -24,10 +24,10 @@ Test(downgrades, are_not_for_whoever_does_not_speak_http1)
     downgrades_bar(downgrades, 2, 1000);
     cr_expect(downgrades_hold(downgrades, 1, 1000));
     downgrades_bar(downgrades, 1, 1000);
-    downgrades_add(downgrades, 1, 999 + DOWNGRADES_MS);
-    cr_expect_not(downgrades_hold(downgrades, 1, 999 + DOWNGRADES_MS));
-    downgrades_add(downgrades, 1, 1000 + DOWNGRADES_MS);
-    cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_MS));
+    downgrades_add(downgrades, 1, 999 + DOWNGRADES_BAR_MS);
+    cr_expect_not(downgrades_hold(downgrades, 1, 999 + DOWNGRADES_BAR_MS));
+    downgrades_add(downgrades, 1, 1000 + DOWNGRADES_BAR_MS);
+    cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_BAR_MS));
     downgrades_destroy(downgrades);
 }
 
@@ -40,5 +40,18 @@ Test(downgrades, are_as_many_as_there_are_places)
     for (uint64_t key = 0; key < 2 * DOWNGRADES_PLACES; key++)
         held += downgrades_hold(downgrades, key, 1);
     cr_expect_eq(held, DOWNGRADES_PLACES);
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_not_ended_by_a_failure_of_whoever_has_spoken_http1)
+{
+    struct downgrades *downgrades = downgrades_create();
+    downgrades_add(downgrades, 1, 1000);
+    downgrades_prove(downgrades, 1);
+    downgrades_bar(downgrades, 1, 2000);
+    cr_expect(downgrades_hold(downgrades, 1, 2000));
+    downgrades_add(downgrades, 1, 3000);
+    downgrades_bar(downgrades, 1, 4000);
+    cr_expect(downgrades_hold(downgrades, 1, 4000));
     downgrades_destroy(downgrades);
 }

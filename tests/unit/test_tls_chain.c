@@ -84,3 +84,40 @@ Test(tls_chain, no_curve_is_described)
         cr_expect_eq(may_be_read(&message, message.length, i % 2 == 0), cases[i].may, "%zu", i);
     }
 }
+
+/* Both lists with so many algorithms, behind an extension of another kind. */
+static struct message make_request(size_t algorithms)
+{
+    struct message message = { .length = 0 };
+    size_t list = 2 + 2 * algorithms, extensions = 4 + 8 + 2 * (4 + list);
+    add_number(&message, 13, 1);
+    add_number(&message, 1 + 3 + 2 + extensions, 3);
+    add_number(&message, 3, 1);
+    add_number(&message, 0x313233, 3);
+    add_number(&message, extensions, 2);
+    add_number(&message, 47, 2);
+    add_number(&message, 8, 2);
+    add_number(&message, 0x000d0fff, 4);
+    add_number(&message, 0, 4);
+    for (int type = 13; type <= 50; type += 37) {
+        add_number(&message, (size_t)type, 2);
+        add_number(&message, list, 2);
+        add_number(&message, 2 * algorithms, 2);
+        for (size_t i = 0; i < algorithms; i++)
+            add_number(&message, 0x0804, 2);
+    }
+    return message;
+}
+
+Test(tls_chain, a_request_names_a_hundred_algorithms_at_most)
+{
+    struct message most = make_request(TLS_CHAIN_ALGORITHMS_MAX - 1), more = make_request(TLS_CHAIN_ALGORITHMS_MAX);
+    cr_expect(tls_chain_may_be_asked_for((struct slice){ most.bytes, most.length }));
+    cr_expect_not(tls_chain_may_be_asked_for((struct slice){ more.bytes, more.length }));
+    for (size_t length = 0; length < most.length; length++) {
+        char *copy = malloc(length + 1);
+        memcpy(copy, most.bytes, length);
+        cr_expect(tls_chain_may_be_asked_for((struct slice){ copy, length }), "%zu", length);
+        free(copy);
+    }
+}
