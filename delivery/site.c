@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { IPV4_SITE_BYTES = 3, IPV6_SITE_BYTES = 6 };
+enum { IPV4_SITE_BYTES = 3, IPV6_SITE_BYTES = 4 };
 
 static size_t start_of_label(struct slice host, size_t end)
 {

@@ -230,7 +230,9 @@ static void cut_off_old(struct server *server, uint64_t now_ms)
         struct connection *connection = container_of(link, struct connection, link);
         if (now_ms < connection->since_ms + patience_ms)
             break;
-        cut_off(connection);
+        bool spared = options->many_requests && connection->has_asked && now_ms < connection->since_ms + options->connection_ms;
+        if (!spared) /* strangers do not come to be answered there: a 401 is their last */
+            cut_off(connection);
     }
 }
 

@@ -32,7 +32,7 @@ Test(site, names_ports_and_addresses_of_one_stranger_are_one_site)
         { "https://a.evil.com/x", "https://b.evil.com/y" },
         { "https://a.evil.com/", "http://A.EVIL.com:8080/" },
         { "https://8.8.8.8/", "https://8.8.8.9:444/" },
-        { "https://[2606:4700:1:2::3]/", "https://[2606:4700:1:4::5]:444/" },
+        { "https://[2606:4700:1:2::3]/", "https://[2606:4700:2:4::5]:444/" },
     };
     for (size_t i = 0; i < COUNT_OF(same); i++)
         cr_expect_eq(hash_of(same[i][0]), hash_of(same[i][1]), "%s", same[i][0]);
@@ -42,7 +42,7 @@ Test(site, other_domains_and_networks_are_other_sites)
 {
     static const char *const all[] = {
         "https://evil.com/", "https://good.com/",         "https://evil.org/",         "https://evil.com.au/", "https://8.8.8.8/",
-        "https://8.8.9.8/",  "https://[2606:4700:1::3]/", "https://[2606:4700:2::3]/", "https://evil.co.uk",   "https://good.co.uk:8443",
+        "https://8.8.9.8/",  "https://[2606:4700:1::3]/", "https://[2606:4701:1::3]/", "https://evil.co.uk",   "https://good.co.uk:8443",
     };
     for (size_t i = 0; i < COUNT_OF(all); i++)
         for (size_t k = 0; k < i; k++)
