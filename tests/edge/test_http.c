@@ -212,7 +212,7 @@ Test(http, what_is_no_http_is_closed)
 
 static void start_impatient(void)
 {
-    start_with((struct server_options){ .connections_max = 8, .connection_ms = 300 });
+    start_with((struct server_options){ .connections_max = 8, .connection_ms = 1000 });
 }
 
 TestSuite(http_impatient, .init = start_impatient, .fini = stop);
