@@ -1,15 +1,12 @@
 #include "delivery/downgrades.h"
 
-#include "consumer/base/hash.h"
 #include "consumer/base/memory.h"
-#include "consumer/base/random.h"
 
 #include <stdlib.h>
 
 struct downgrades {
-    struct hash_key hash_key;
     struct downgrade {
-        uint64_t key;
+        uint64_t origin_hash;
         uint64_t until_ms; /* the place is free from then on */
         bool proven, barred;
     } places[DOWNGRADES_PLACES];
@@ -17,9 +14,7 @@ struct downgrades {
 
 struct downgrades *downgrades_create(void)
 {
-    struct downgrades *downgrades = memory_create(sizeof(*downgrades));
-    random_bytes(&downgrades->hash_key, sizeof(downgrades->hash_key));
-    return downgrades;
+    return memory_create(sizeof(struct downgrades));
 }
 
 void downgrades_destroy(struct downgrades *downgrades)
@@ -27,39 +22,34 @@ void downgrades_destroy(struct downgrades *downgrades)
     free(downgrades);
 }
 
-uint64_t downgrades_key(const struct downgrades *downgrades, struct slice origin)
+static struct downgrade *place_of(struct downgrades *downgrades, uint64_t origin_hash)
 {
-    return hash_slice(downgrades->hash_key, origin);
+    return &downgrades->places[origin_hash % DOWNGRADES_PLACES];
 }
 
-static struct downgrade *place_of(struct downgrades *downgrades, uint64_t key)
+void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms)
 {
-    return &downgrades->places[key % DOWNGRADES_PLACES];
-}
-
-void downgrades_add(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
-{
-    struct downgrade *place = place_of(downgrades, key);
-    bool same = place->key == key;
+    struct downgrade *place = place_of(downgrades, origin_hash);
+    bool same = place->origin_hash == origin_hash;
     if (!same || !place->barred || now_ms >= place->until_ms)
-        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_MS, .proven = same && place->proven };
+        *place = (struct downgrade){ .origin_hash = origin_hash, .until_ms = now_ms + DOWNGRADES_MS, .proven = same && place->proven };
 }
 
-void downgrades_prove(struct downgrades *downgrades, uint64_t key)
+void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash)
 {
-    struct downgrade *place = place_of(downgrades, key);
-    place->proven = place->proven || place->key == key;
+    struct downgrade *place = place_of(downgrades, origin_hash);
+    place->proven = place->proven || place->origin_hash == origin_hash;
 }
 
-void downgrades_bar(struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
+void downgrades_bar(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms)
 {
-    struct downgrade *place = place_of(downgrades, key);
-    if (place->key != key || !place->proven)
-        *place = (struct downgrade){ .key = key, .until_ms = now_ms + DOWNGRADES_BAR_MS, .barred = true };
+    struct downgrade *place = place_of(downgrades, origin_hash);
+    if (place->origin_hash != origin_hash || !place->proven)
+        *place = (struct downgrade){ .origin_hash = origin_hash, .until_ms = now_ms + DOWNGRADES_BAR_MS, .barred = true };
 }
 
-bool downgrades_hold(const struct downgrades *downgrades, uint64_t key, uint64_t now_ms)
+bool downgrades_hold(const struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms)
 {
-    const struct downgrade *place = &downgrades->places[key % DOWNGRADES_PLACES];
-    return place->key == key && !place->barred && now_ms < place->until_ms;
+    const struct downgrade *place = &downgrades->places[origin_hash % DOWNGRADES_PLACES];
+    return place->origin_hash == origin_hash && !place->barred && now_ms < place->until_ms;
 }

@@ -53,12 +53,6 @@ static struct lanes *lanes_of(const struct post *post)
     return container_of(post->lane->shared, struct lanes, shared);
 }
 
-static struct lane *lane_for(struct lanes *lanes, const struct url *url)
-{
-    uint64_t hash = hash_slice(lanes->hash_key, (struct slice){ url->origin, url->origin_length });
-    return &lanes->generation->lanes[hash % lanes->shared.lane_count];
-}
-
 /* Posts are used again */
 
 static void on_deadline(struct timer *timer);
@@ -168,8 +162,10 @@ static void make_room(struct lanes *lanes)
 
 struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct request *request, post_done *done, void *context)
 {
-    struct lane *lane = lane_for(lanes, url);
+    uint64_t origin_hash = hash_slice(lanes->hash_key, (struct slice){ url->origin, url->origin_length });
+    struct lane *lane = &lanes->generation->lanes[origin_hash % lanes->shared.lane_count];
     struct post *post = post_take(lanes, lane);
+    post->origin_hash = origin_hash;
     post->step = POST_BEGINNING;
     list_append(&lanes->busy, &post->link);
     post->done = done;

@@ -415,8 +415,7 @@ static void choose_protocol(struct post *post, const struct url *url)
     const struct post_shared *shared = post->shared;
     if (!shared->http2 || !url->https)
         return;
-    post->origin_key = downgrades_key(shared->downgrades, (struct slice){ url->origin, url->origin_length });
-    bool downgraded = downgrades_hold(shared->downgrades, post->origin_key, clock_monotonic_ms());
+    bool downgraded = downgrades_hold(shared->downgrades, post->origin_hash, clock_monotonic_ms());
     if (downgraded != post->downgraded)
         post_options_set_http2(post->easy, !downgraded);
     post->downgraded = downgraded;

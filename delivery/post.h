@@ -95,10 +95,10 @@ struct post {
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
-    bool downgraded;     /* HTTP/1.1 alone is offered, although we have HTTP/2 */
-    uint64_t origin_key; /* downgrades_key, with https and HTTP/2 */
-    bool large;          /* libcurl allocated much for it, or for its answer: not used again */
-    bool spoiled;        /* its connection is not used again */
+    bool downgraded;      /* HTTP/1.1 alone is offered, although we have HTTP/2 */
+    uint64_t origin_hash; /* with a random key: what downgrades.h knows the origin by */
+    bool large;           /* libcurl allocated much for it, or for its answer: not used again */
+    bool spoiled;         /* its connection is not used again */
 
     uint64_t begin_us, named_us, start_us; /* the attempt began, the name was known, libcurl got it */
     struct post_sight saw;

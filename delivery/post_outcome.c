@@ -247,11 +247,11 @@ static void note_protocol(const struct post *post, CURLcode code, enum outcome_k
 {
     struct downgrades *downgrades = post->shared->downgrades;
     if (post->downgraded && post->https && kind == OUTCOME_ANSWERED)
-        downgrades_prove(downgrades, post->origin_key);
+        downgrades_prove(downgrades, post->origin_hash);
     else if (post->downgraded && post->https && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER))
-        downgrades_bar(downgrades, post->origin_key, clock_monotonic_ms());
+        downgrades_bar(downgrades, post->origin_hash, clock_monotonic_ms());
     else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && has_lost_answer(post, code)))
-        downgrades_add(downgrades, post->origin_key, clock_monotonic_ms());
+        downgrades_add(downgrades, post->origin_hash, clock_monotonic_ms());
 }
 
 void post_conclude(struct post *post, int code)
