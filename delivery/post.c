@@ -430,7 +430,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     post->saw = (struct post_sight){ .retry_after_s = -1 };
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
-        post_options_set_kinds(post->easy, post->shared->proxy != NULL);
+        post_options_set_kinds(post->easy, false);
         post->pinned = false;
     }
     enum post_url agreement = set_url(post, url);

@@ -23,7 +23,6 @@ enum {
     KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
     NAMES_WEIGHT = 4,               /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
-    HANDSHAKE_HEAD = 4,             /* bytes, of every message */
     FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
@@ -160,7 +159,7 @@ static bool may_be_read(struct slice message, uint8_t kind, bool tls13)
 /* OpenSSL decodes the message where it lies, and after it has told of it: with nothing left in it the handshake fails. */
 static void refuse(void *message, size_t length)
 {
-    memset((char *)message + HANDSHAKE_HEAD, 0, length - HANDSHAKE_HEAD);
+    memset((char *)message + SSL3_HM_HEADER_LENGTH, 0, length - SSL3_HM_HEADER_LENGTH);
 }
 
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
@@ -177,7 +176,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
     uint8_t kind = length > 0 ? *(const uint8_t *)bytes : 0;
-    if (length > HANDSHAKE_HEAD && !may_be_read((struct slice){ bytes, length }, kind, SSL_version(ssl) == TLS1_3_VERSION))
+    if (length > SSL3_HM_HEADER_LENGTH && !may_be_read((struct slice){ bytes, length }, kind, SSL_version(ssl) == TLS1_3_VERSION))
         refuse((void *)bytes, length);
     see_session(gate, kind, length);
     bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
