@@ -108,13 +108,14 @@ def case_scale(bench, size):
 def case_https(bench, size):
     """F3: every POST has a connection of its own, to a receiver whose sessions can be resumed, and to one that shakes hands in full each time."""
     count = max(5000, size.events // 20)
-    sides = {}
-    for name, options in (("resumed", []), ("in full", ["--full"])):
-        ca = os.path.join(bench.folder, name.replace(" ", "-") + ".pem")
-        receiver = rig.harness.Process(bench.folder, "tls-receiver-" + name.replace(" ", "-"))
+    receivers, sides = [], {}
+    for name, options in (("resumed", []), ("full", ["--full"])):
+        ca = os.path.join(bench.folder, f"ca-{name}.pem")
+        receiver = rig.harness.Process(bench.folder, f"tls-receiver-{name}")
         receiver.spawn([references.go_program("tls"), ca, *options], stdout=rig.subprocess.PIPE)
         bench.processes.append(receiver)
-        topic = bench.create_topics("https-" + name.replace(" ", "-"))
+        receivers.append(receiver)
+        topic = bench.create_topics(f"https-{name}")
         sides[name] = topic, ca
         rig.run_json(rig.program("load"), "--brokers", bench.kafka.brokers, "--topic", topic, "--count", count,
                      "--port", int(receiver.process.stdout.readline()), "--https")
@@ -125,8 +126,10 @@ def case_https(bench, size):
             bench.forget_tasks()
             rounds[-1][name] = bench.run_through(topic, count, JOBHOOK_CA_FILE=ca)
         show(number, rounds[-1])
+    for receiver in receivers:
+        receiver.kill()
     return {"events": count, "rounds": rounds,
-            "figures": {figure: [rig.median([r[name] for r in rounds], "us")] for figure, name in (("F3", "resumed"), ("F3 full", "in full"))}}
+            "figures": {figure: [rig.median([r[name] for r in rounds], "us")] for figure, name in (("F3", "resumed"), ("F3 full", "full"))}}
 
 
 def case_slow(bench, size):
