@@ -127,8 +127,15 @@ static void ask_owner(struct request *request, const char *method)
     options->asked(options->context, &request->asked);
 }
 
+static bool announces_body(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length") != NULL ||
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
+}
+
 /* Called when the headers are there, for each piece of a body, which is thrown away, and at the end. libmicrohttpd closes a connection that was answered
- * at the first call: then no body is read. Where more requests are to follow, the answer waits for the second one. */
+ * at the first call: then no body is read. Where more requests are to follow, the answer waits for the second one, but not for the end of a body: that is
+ * read only while the owner takes his time. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_bytes, void **mine)
 {
@@ -138,7 +145,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (request->server->ended && request->state == REQUEST_NEW)
         return MHD_NO; /* closes: it came while the owner took its things down */
     request->called = true;
-    if (*upload_bytes > 0 || (first_call && request->server->options.many_requests)) {
+    bool may_stay = request->server->options.many_requests && !announces_body(connection);
+    if (*upload_bytes > 0 || (first_call && may_stay)) {
         *upload_bytes = 0;
         return MHD_YES;
     }

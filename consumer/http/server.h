@@ -1,7 +1,7 @@
 /* An HTTP server with a thread and an event loop of its own, for answers that come at once or later. libmicrohttpd stays inside.
  *
  * The thread never waits for a worker and no worker waits for it. Everything is bounded: the number of connections, the size of a request, and how long
- * a connection may take, so that slow or silent clients cannot shut others out. No request body is read. */
+ * a connection may take, so that slow or silent clients cannot shut others out. No request body is waited for. */
 #ifndef JOBHOOK_CONSUMER_HTTP_SERVER_H
 #define JOBHOOK_CONSUMER_HTTP_SERVER_H
 

@@ -372,6 +372,21 @@ Test(http_late, whoever_may_not_ask_is_closed_after_the_answer)
     cr_assert(has_status(answer, "401") && has(answer, "Connection: close\r\n") && !has(strstr(answer, "\r\n\r\n"), "HTTP/1.1"), "%s", answer);
 }
 
+/* A thousand clients that send bodies without end would else keep a core and all places. */
+Test(http_late, whoever_may_not_ask_is_answered_before_a_body_is_read)
+{
+    static const char *const requests[] = {
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbegun",
+        "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n",
+    };
+    late.is_refusal = true;
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        const char *answer = ask(requests[i]);
+        cr_assert(has_status(answer, "401") && has(answer, "Connection: close\r\n"), "%s: %s", requests[i], answer);
+    }
+}
+
 /* ---- the end ---- */
 
 static const char keep_alive[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
