@@ -68,7 +68,7 @@ static void break_down(struct egress *egress, uint64_t now_ms)
     egress->down = true;
     egress->down_since_ms = now_ms;
     egress->probes = 0;
-    egress->probe_ms = now_ms + EGRESS_QUICK_PROBE_MS;
+    egress->probe_ms = now_ms + EGRESS_PROBE_MS;
 }
 
 void egress_note_failed(struct egress *egress, struct egress_mark *mark, uint64_t now_ms)
@@ -105,7 +105,7 @@ void egress_note_probe(struct egress *egress, const struct egress_mark *mark, ui
 {
     egress->probes++;
     egress->probed_ms[mark->site] = now_ms;
-    egress->probe_ms = now_ms + (egress->probes < EGRESS_QUICK_PROBES ? EGRESS_QUICK_PROBE_MS : EGRESS_PROBE_MS);
+    egress->probe_ms = now_ms + EGRESS_PROBE_MS;
 }
 
 uint64_t egress_working_ms(const struct egress *egress, uint64_t now_ms)

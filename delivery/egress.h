@@ -5,7 +5,7 @@
  * are only made as probes, and the first origin that connects ends it.
  *
  * Strangers own origins by the hundred that answer once and then refuse, and so can trip it. That must cost the others a moment, however often:
- * - Probes go round the sites (delivery/site.h), and the first ones quickly: somebody else's origin is soon heard.
+ * - Probes go round the sites (delivery/site.h), many in a second: somebody else's origin is soon heard. In an outage that is next to nothing.
  * - What failed before it ended no longer speaks for the way out until it connects again. */
 #ifndef JOBHOOK_DELIVERY_EGRESS_H
 #define JOBHOOK_DELIVERY_EGRESS_H
@@ -20,9 +20,7 @@ enum {
     EGRESS_TRIED_MS = 10 * 1000,
     EGRESS_TRIED_MIN = 10,
     EGRESS_FAILED_PERCENT = 90,
-    EGRESS_PROBE_MS = 1000,
-    EGRESS_QUICK_PROBES = 50, /* the first ones each time it breaks, for 5 s, one every */
-    EGRESS_QUICK_PROBE_MS = 100,
+    EGRESS_PROBE_MS = 50,
     EGRESS_ANY_PROBE = 3, /* one of so many goes to whoever waits, the others to origins that are known */
     EGRESS_SITES = 4096,
 };

@@ -1,6 +1,7 @@
 #include "delivery/scheduler.h"
 
 #include "consumer/base/memory.h"
+#include "delivery/egress.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -692,8 +693,8 @@ Test(scheduler, only_probes_go_out_while_it_is_broken_each_to_another_origin)
     enqueue_apart(&tickets[0], 12, false);
     cr_assert_null(start());
     for (int i = 0; i < 12; i++) {
-        cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + 100);
-        now_ms += 100;
+        cr_assert_eq(scheduler_next_ms(scheduler, now_ms), now_ms + EGRESS_PROBE_MS);
+        now_ms += EGRESS_PROBE_MS;
         cr_assert_not_null(start());
         cr_assert_null(start());
     }
@@ -731,7 +732,7 @@ Test(scheduler, a_stranger_with_many_origins_does_not_keep_others_from_being_pro
     }
     cr_assert(enqueue_at(&tickets[0], "never.seen", "/"));
     for (int i = 0; i < 6; i++) {
-        now_ms += 100;
+        now_ms += EGRESS_PROBE_MS;
         struct ticket *probe = start();
         if (probe == &tickets[0])
             return;
@@ -748,7 +749,7 @@ Test(scheduler, retries_that_hang_do_not_keep_first_attempts_from_being_probed)
     enqueue_apart(&tickets[0], 12, false);
     int firsts = 0;
     for (int i = 0; i < 10; i++) {
-        now_ms += 100;
+        now_ms += EGRESS_PROBE_MS;
         struct ticket *probe = start();
         firsts += !probe->retry;
         if (!probe->retry)
