@@ -102,6 +102,9 @@ void deliveries_note_outcome(struct delivery *delivery, const struct outcome *ou
 /* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */
 enum action deliveries_end_attempt(struct delivery *delivery, const struct outcome *outcome, const struct verdict *verdict);
 
+/* Connects to an origin, and tells the scheduler if that succeeds. */
+void deliveries_ask(struct deliveries *all, struct slice origin);
+
 /* ---- delivery_set.c: what all have in common ---- */
 
 /* What tells moves into the same state apart: what is recorded, and what was. "" for the others. */

@@ -125,10 +125,27 @@ enum action deliveries_end_attempt(struct delivery *d, const struct outcome *out
                                .answered = outcome->kind == OUTCOME_ANSWERED,
                                .connected = outcome->connected,
                                .timed_out = has_timed_out(d, outcome),
-                               .retry_after_s = outcome->retry_after_s };
+                               .retry_after_s = outcome->retry_after_s,
+                               .url = &d->url };
     struct scheduler *scheduler = d->all->options.scheduler;
     enum attempt_fault fault = scheduler_finish(scheduler, &d->ticket, &end, clock_monotonic_ms());
     if (d->ticket.rested)
         troubles_note_rest(d->all->troubles, d->url.endpoint, scheduler_rests_until_ms(scheduler, &d->url));
     return fault == ATTEMPT_WAS_OURS ? ACTION_AGAIN : verdict->action;
+}
+
+/* ---- asking without an event ---- */
+
+static void on_heard(void *context, const struct outcome *outcome)
+{
+    struct deliveries *all = context;
+    if (outcome->connected)
+        scheduler_note_heard(all->options.scheduler, clock_monotonic_ms());
+}
+
+void deliveries_ask(struct deliveries *all, struct slice origin)
+{
+    struct url url;
+    if (guard_judge_url(all->options.guard, origin, &url) == GUARD_OK)
+        lanes_post(all->options.lanes, &url, NULL, on_heard, all);
 }

@@ -48,10 +48,15 @@ static void recover(struct egress *egress, uint64_t now_ms)
     }
 }
 
-void egress_note_connected(struct egress *egress, struct egress_mark *mark, uint64_t now_ms)
+void egress_note_heard(struct egress *egress, uint64_t now_ms)
 {
     if (egress->down)
         recover(egress, now_ms);
+}
+
+void egress_note_connected(struct egress *egress, struct egress_mark *mark, uint64_t now_ms)
+{
+    egress_note_heard(egress, now_ms);
     mark->connected = true;
     mark->connected_ms = now_ms;
     note_try(egress, mark, false, now_ms);

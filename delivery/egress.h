@@ -6,6 +6,7 @@
  *
  * Strangers own origins by the hundred that answer once and then refuse, and so can trip it. That must cost the others a moment, however often:
  * - Probes go round the sites (delivery/site.h), many in a second: somebody else's origin is soon heard. In an outage that is next to nothing.
+ * - His events may be all that is held, and then nobody else's are read: so those who connected lately are asked as well (delivery/witnesses.h).
  * - What failed before it ended no longer speaks for the way out until it connects again. */
 #ifndef JOBHOOK_DELIVERY_EGRESS_H
 #define JOBHOOK_DELIVERY_EGRESS_H
@@ -50,6 +51,8 @@ void egress_init(struct egress *egress);
 /* An attempt at this origin connected, or failed by name, connect or TLS. Either may change `down`. */
 void egress_note_connected(struct egress *egress, struct egress_mark *mark, uint64_t now_ms);
 void egress_note_failed(struct egress *egress, struct egress_mark *mark, uint64_t now_ms);
+/* Somebody who was asked without an event connected. */
+void egress_note_heard(struct egress *egress, uint64_t now_ms);
 /* The origin is about to be forgotten. */
 void egress_forget(struct egress *egress, struct egress_mark *mark);
 

@@ -176,7 +176,7 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     lane->in_flight++;
     lanes->shared.in_flight++;
     gauge_set(&lanes->for_posts.stats.in_flight, lanes->shared.in_flight);
-    counter_add(&lanes->for_posts.stats.posts, 1);
+    counter_add(&lanes->for_posts.stats.posts, request != NULL);
     timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + lanes->for_posts.attempt_timeout_ms);
     make_room(lanes);
     if (post_address(post, url, request))

@@ -57,7 +57,9 @@ void lanes_destroy(struct lanes *lanes);
 
 /* POSTs `request` to `url` within the attempt timeout: name lookup, connect, TLS, headers and the start of the body, all in one deadline.
  * Request and url (its text included) are copied or used up before it returns, the request's body text excepted: it is borrowed until `done`.
- * `done` fires exactly once, never before lanes_post has returned, never after lanes_cancel. */
+ * `done` fires exactly once, never before lanes_post has returned, never after lanes_cancel.
+ * Without a request (NULL) it only connects, by TLS where the URL says so, on a connection of its own that is closed afterwards: of the outcome only
+ * `connected` counts. */
 struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct request *request, post_done *done, void *context);
 void lanes_cancel(struct post *post);
 /* Whether some byte of the request may have left this machine. */

@@ -18,13 +18,11 @@
 enum {
     LARGE_BODY = 64 * 1024, /* above it libcurl allocates an upload buffer that stays with the handle */
     NO_SOCKET_SAY_MS = 10000,
-    PIN_MAX = 2 + GUARD_HOST_MAX + 6 + NAMES_ADDRESSES_MAX * (INET6_ADDRSTRLEN + 3),
 };
 
 /* curl_slist is a public struct, so the list that libcurl walks needs no allocation per header: nodes here, strings in post->lines. */
 struct post_lines {
     struct curl_slist nodes[REQUEST_HEADERS_MAX + 1]; /* one more to keep libcurl's Expect out */
-    struct curl_slist pin;
 };
 
 /* libcurl's callbacks */
@@ -410,6 +408,18 @@ static void set_body(struct post *post, const struct request *request)
     curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, body->length > 0 ? body->start : "");
 }
 
+static void set_request(struct post *post, const struct request *request)
+{
+    bool only_connects = request == NULL;
+    if (only_connects != post->only_connects)
+        curl_easy_setopt(post->easy, CURLOPT_CONNECT_ONLY, only_connects ? 1L : 0L);
+    post->only_connects = only_connects;
+    if (only_connects)
+        return;
+    set_headers(post, request);
+    set_body(post, request);
+}
+
 static void choose_protocol(struct post *post, const struct url *url)
 {
     const struct post_shared *shared = post->shared;
@@ -443,57 +453,6 @@ bool post_address(struct post *post, const struct url *url, const struct request
     if (agreement != POST_URL_AGREED)
         return false;
     choose_protocol(post, url);
-    set_headers(post, request);
-    set_body(post, request);
-    return true;
-}
-
-/* The address at this place: those of one kind take turns, as libcurl hardly gets to the second while the first is silent. */
-static const struct guard_address *address_at(const struct names_answer *answer, size_t place, uint64_t turn)
-{
-    bool v6 = answer->addresses[place].v6;
-    size_t of_kind = 0, places[NAMES_ADDRESSES_MAX], rank = 0;
-    for (size_t i = 0; i < answer->count; i++) {
-        if (answer->addresses[i].v6 != v6)
-            continue;
-        rank += i < place;
-        places[of_kind++] = i;
-    }
-    return &answer->addresses[places[(rank + turn) % of_kind]];
-}
-
-static bool has_both_kinds(const struct names_answer *answer)
-{
-    size_t v6 = 0;
-    for (size_t i = 0; i < answer->count; i++)
-        v6 += answer->addresses[i].v6;
-    return v6 > 0 && v6 < answer->count;
-}
-
-/* The answer as an entry of libcurl's own table of names. "+": it may be replaced, as it is by every post. Each lane has one table; an entry that
- * is left over is never used, because every post for a name brings its own, and would be judged by on_open_socket if it were. */
-bool post_pin(struct post *post, const struct names_answer *answer)
-{
-    for (size_t i = 0; i < answer->count; i++) {
-        if (guard_judge_address(post->shared->guard, &answer->addresses[i]) != GUARD_OK) {
-            post->saw.blocked = true;
-            post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "the name has an address that may not be called");
-            return false;
-        }
-    }
-    if (post->pin == NULL)
-        post->pin = memory_create(PIN_MAX);
-    int length = snprintf(post->pin, PIN_MAX, "+%s:%u:", post->host, (unsigned)post->port);
-    for (size_t i = 0; i < answer->count; i++) {
-        const struct guard_address *address = address_at(answer, i, post->begin_us);
-        char text[INET6_ADDRSTRLEN];
-        inet_ntop(address->v6 ? AF_INET6 : AF_INET, address->bytes, text, sizeof(text));
-        length += snprintf(post->pin + length, (size_t)(PIN_MAX - length), address->v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);
-    }
-    post->slist->pin = (struct curl_slist){ post->pin, NULL };
-    curl_easy_setopt(post->easy, CURLOPT_RESOLVE, &post->slist->pin);
-    if (has_both_kinds(answer))
-        post_options_set_kinds(post->easy, true);
-    post->pinned = true;
+    set_request(post, request);
     return true;
 }

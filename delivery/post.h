@@ -88,13 +88,14 @@ struct post {
     char *lines;                 /* storage of the header lines */
     size_t lines_size;
     struct post_lines *slist; /* the nodes that libcurl reads */
-    char *pin;                /* "+host:port:address,…" */
+    struct post_pin *pin;     /* the name's addresses, as libcurl reads them */
     bool pinned;
     char *snippet;
     char trouble[256]; /* CURL_ERROR_SIZE: libcurl's words for what went wrong, "" as long as nothing has */
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
+    bool only_connects;   /* nothing is sent */
     bool downgraded;      /* HTTP/1.1 alone is offered, although we have HTTP/2 */
     uint64_t origin_hash; /* with a random key: what downgrades.h knows the origin by */
     bool large;           /* libcurl allocated much for it, or for its answer: not used again */
@@ -112,7 +113,7 @@ void post_shared_finish(struct post_shared *shared);
 struct post *post_create(struct post_shared *shared);
 void post_destroy(struct post *post);
 
-/* Copies URL and headers into the post and points libcurl at the body. False when libcurl's parser does not agree with ours about where the URL
+/* Copies URL and headers into the post and points libcurl at the body; without a request (NULL) nothing is sent. False when libcurl's parser does not agree with ours about where the URL
  * leads: then the outcome is there (OUTCOME_BLOCKED_ADDRESS). */
 MUST_USE bool post_address(struct post *post, const struct url *url, const struct request *request);
 /* Hands the answer of the name servers to libcurl; false when an address is refused: then the outcome is there. */

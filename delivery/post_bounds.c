@@ -21,6 +21,7 @@ enum {
     REQUEST_WEIGHT = 8,             /* likewise: asking for our certificate costs a use of our private key, with 4096 bits ten milliseconds */
     CHAIN_BYTES_MAX = 32768,        /* of certificates */
     KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
+    EXTENSION_BYTES_MAX = 1536,     /* likewise of extensions of certificates that are not the receiver's: three CAs' have half of it */
     NAMES_WEIGHT = 4,               /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
     UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
     FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
@@ -35,6 +36,7 @@ struct gate {
     size_t messages;          /* since the request began */
     size_t chain_bytes;       /* of the message with the certificates */
     size_t names_bytes;       /* of the one that asks for ours */
+    size_t extension_bytes;   /* in the certificates beside the receiver's own */
     bool large;               /* too large to be kept, when the request began */
     bool forgetful;           /* the sessions that come in it are not kept */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
@@ -106,7 +108,7 @@ static void gate_open(SSL *ssl)
 
 static bool takes_much(const struct gate *gate)
 {
-    return gate->chain_bytes + NAMES_WEIGHT * gate->names_bytes > KEPT_BYTES_MAX;
+    return gate->chain_bytes + NAMES_WEIGHT * gate->names_bytes > KEPT_BYTES_MAX || gate->extension_bytes > EXTENSION_BYTES_MAX;
 }
 
 /* A ticket may have 64 KB, and libcurl would keep it with the session for as long as it has room: what comes in this connection is not kept, and
@@ -241,6 +243,15 @@ void post_bounds_set(void *ssl_ctx)
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
     take_no_packed_certificates(ssl_ctx);
     stand_before_sessions(ssl_ctx);
+}
+
+void post_bounds_note_extensions(void *ssl, size_t bytes)
+{
+    struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
+    if (gate == NULL)
+        return;
+    gate->extension_bytes = bytes;
+    gate->forgetful = gate->forgetful || bytes > EXTENSION_BYTES_MAX;
 }
 
 void post_bounds_begin(void *ssl)

@@ -4,10 +4,13 @@
 #define JOBHOOK_DELIVERY_POST_BOUNDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* For an SSL_CTX before its first connection. Whoever reads from it is told now and then that there is nothing, though there may be: neither OpenSSL
  * nor libcurl (HTTP/2) reads for as long as the receiver sends. A handshake that takes much too much finds the connection closed. */
 void post_bounds_set(void *ssl_ctx);
+/* Of the certificates that the receiver showed beside its own: bytes of extensions. OpenSSL may keep fifty times as much. */
+void post_bounds_note_extensions(void *ssl, size_t bytes);
 /* A request is about to be sent by this SSL (NULL: nothing happens). Likewise, if its answer takes much too much. */
 void post_bounds_begin(void *ssl);
 

@@ -260,7 +260,8 @@ void post_conclude(struct post *post, int code)
     if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
         say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
-    note_protocol(post, (CURLcode)code, meaning.kind);
+    if (!post->only_connects)
+        note_protocol(post, (CURLcode)code, meaning.kind);
     post->large = post->large || post->saw.header_bytes > LARGE_HEADERS; /* libcurl keeps them with the handle */
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);

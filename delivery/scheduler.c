@@ -4,6 +4,7 @@
 #include "consumer/base/memory.h"
 #include "delivery/directory.h"
 #include "delivery/slots.h"
+#include "delivery/witnesses.h"
 
 #include <stdlib.h>
 
@@ -23,6 +24,8 @@ struct scheduler {
     struct endpoint_limits limits;
     struct directory *directory;
     struct egress egress;
+    struct witnesses *witnesses;
+    uint64_t ask_ms; /* when the next one may be asked */
     struct slots slots;
     uint64_t pause_until_ms;
     uint64_t latest_ms; /* of all calls: time never goes back in here, though one call may have looked at the clock before another */
@@ -47,6 +50,7 @@ struct scheduler *scheduler_create(const struct scheduler_options *options)
         .crowd_wait_ms = options->attempt_timeout_ms / 2,
     };
     egress_init(&scheduler->egress);
+    scheduler->witnesses = witnesses_create();
     uint64_t longest_ms = options->deferral_max_ms > options->give_up_after_ms ? options->deferral_max_ms : options->give_up_after_ms;
     struct directory_options directory = {
         .hash_key = options->hash_key,
@@ -67,6 +71,7 @@ void scheduler_destroy(struct scheduler *scheduler)
     if (scheduler == NULL)
         return;
     directory_destroy(scheduler->directory);
+    witnesses_destroy(scheduler->witnesses);
     free(scheduler);
 }
 
@@ -355,6 +360,13 @@ void scheduler_unstart(struct scheduler *scheduler, struct ticket *ticket)
     land(scheduler, ticket);
 }
 
+static void note_connected(struct scheduler *scheduler, struct origin *origin, const struct url *url, uint64_t now_ms)
+{
+    egress_note_connected(&scheduler->egress, &origin->mark, now_ms);
+    if (url != NULL)
+        witnesses_note(scheduler->witnesses, (struct slice){ url->origin, url->origin_length }, origin->hash, origin->mark.site, now_ms);
+}
+
 static enum attempt_fault judge(struct scheduler *scheduler, struct origin *origin, const struct attempt_end *end, uint64_t now_ms)
 {
     if (end->blame == BLAME_US) {
@@ -363,7 +375,7 @@ static enum attempt_fault judge(struct scheduler *scheduler, struct origin *orig
     }
     switch (origin_hear(end)) {
     case ORIGIN_CONNECTED:
-        egress_note_connected(&scheduler->egress, &origin->mark, now_ms);
+        note_connected(scheduler, origin, end->url, now_ms);
         return ATTEMPT_COUNTS;
     case ORIGIN_FAILED:
         egress_note_failed(&scheduler->egress, &origin->mark, now_ms);
@@ -422,6 +434,20 @@ void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t
         endpoint_stop_clock(endpoint, egress_working_ms(&scheduler->egress, now_ms));
 }
 
+struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms)
+{
+    now_ms = advance(scheduler, now_ms);
+    if (!scheduler->egress.down || now_ms < scheduler->ask_ms)
+        return (struct slice){ NULL, 0 };
+    scheduler->ask_ms = now_ms + EGRESS_PROBE_MS;
+    return witnesses_choose(scheduler->witnesses, scheduler->egress.down_since_ms, now_ms);
+}
+
+void scheduler_note_heard(struct scheduler *scheduler, uint64_t now_ms)
+{
+    egress_note_heard(&scheduler->egress, advance(scheduler, now_ms));
+}
+
 /* When something may start although nothing ends before. */
 static uint64_t next_start_ms(const struct scheduler *scheduler, uint64_t now_ms)
 {
@@ -437,6 +463,8 @@ uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms)
 {
     uint64_t next_ms = next_start_ms(scheduler, now_ms);
     const struct ticket *ticket = oldest(scheduler);
+    if (scheduler->egress.down && witnesses_exist(scheduler->witnesses) && scheduler->ask_ms < next_ms)
+        return scheduler->ask_ms > now_ms ? scheduler->ask_ms : now_ms;
     if (ticket == NULL || scheduler->egress.down)
         return next_ms;
     if (!list_is_empty(&scheduler->draining))

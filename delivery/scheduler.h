@@ -69,6 +69,7 @@ struct attempt_end {
     bool connected;
     bool timed_out; /* the attempt's time, or the name servers', ran out: only this rests an endpoint, a quick failure never does */
     int32_t retry_after_s;
+    const struct url *url; /* of an origin that may be asked whether the way out is broken; NULL: not this one */
 };
 enum attempt_fault {
     ATTEMPT_COUNTS,
@@ -87,8 +88,13 @@ uint64_t scheduler_rests_until_ms(const struct scheduler *scheduler, const struc
 uint64_t scheduler_silent_ms(const struct scheduler *scheduler, const struct url *url, uint64_t now_ms);
 /* The operator holds this URL: that clock stands still until the next attempt. Call for every event that is held. */
 void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t now_ms);
-/* When scheduler_start or scheduler_overdue may have something new without any other call (a rest ends, a wait is over); UINT64_MAX: never. */
+/* When scheduler_start, scheduler_overdue or scheduler_ask may have something new without any other call (a rest ends, a wait is over); UINT64_MAX: never. */
 uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms);
+
+/* While the way out is broken: an origin that should be connected to, without an event, to hear whether it still is. Empty: none at the moment. */
+struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms);
+/* One of them connected. */
+void scheduler_note_heard(struct scheduler *scheduler, uint64_t now_ms);
 
 struct scheduler_counts {
     uint32_t in_flight[2]; /* first attempts, retries */

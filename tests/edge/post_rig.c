@@ -63,13 +63,18 @@ static void on_done(void *context, const struct outcome *outcome)
     posted->snippet[outcome->snippet_bytes] = '\0';
 }
 
-struct post *rig_begin_url(struct rig *rig, const struct url *url, struct posted *posted)
+static struct post *begin(struct rig *rig, const struct url *url, const struct request *request, struct posted *posted)
 {
     memset(posted, 0, sizeof(*posted));
     uv_update_time(&rig->loop);
-    struct post *post = lanes_post(rig->lanes, url, &rig->request, on_done, posted);
+    struct post *post = lanes_post(rig->lanes, url, request, on_done, posted);
     cr_assert_eq(posted->calls, 0, "done before lanes_post returned");
     return post;
+}
+
+struct post *rig_begin_url(struct rig *rig, const struct url *url, struct posted *posted)
+{
+    return begin(rig, url, &rig->request, posted);
 }
 
 struct post *rig_begin(struct rig *rig, const char *url, struct posted *posted)
@@ -82,6 +87,17 @@ struct post *rig_begin(struct rig *rig, const char *url, struct posted *posted)
     memset(text, 'x', strlen(text));
     free(text);
     return post;
+}
+
+bool rig_connects(struct rig *rig, const char *url)
+{
+    struct url parsed;
+    struct posted posted;
+    cr_assert_eq(guard_judge_url(&rig->guard, slice_of(url), &parsed), GUARD_OK, "%s", url);
+    begin(rig, &parsed, NULL, &posted);
+    rig_wait(rig, &posted);
+    cr_log_info("%d %s", posted.outcome.kind, posted.detail);
+    return posted.outcome.connected;
 }
 
 void rig_wait(struct rig *rig, const struct posted *posted)

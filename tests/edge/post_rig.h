@@ -32,6 +32,8 @@ void rig_close(struct rig *rig);
 /* Does not wait. The URL must be one that the guard accepts. */
 struct post *rig_begin(struct rig *rig, const char *url, struct posted *posted);
 struct post *rig_begin_url(struct rig *rig, const struct url *url, struct posted *posted);
+/* Sends nothing, and waits. */
+bool rig_connects(struct rig *rig, const char *url);
 void rig_wait(struct rig *rig, const struct posted *posted);
 /* Runs the loop for a while, whatever happens. */
 void rig_run_ms(struct rig *rig, uint64_t ms);

@@ -54,6 +54,27 @@ Test(post_connections, are_kept_and_used_again)
     end();
 }
 
+/* As whoever asks whether the way out is broken does. */
+Test(post_connections, may_be_made_without_sending_anything)
+{
+    char url[256];
+    begin_with(answer_ok, (struct lanes_options){ .lane_count = 1 });
+    rig_url(url, "http", "127.0.0.1", receiver.port, "");
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    for (int i = 0; i < 3; i++)
+        cr_assert(rig_connects(&rig, url));
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    rig_run_ms(&rig, 100);
+    cr_assert_eq(atomic_load(&receiver.connections), 4, "a new one each time, and the one for posts is still there");
+    cr_assert_eq(atomic_load(&receiver.requests), 2);
+    cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->posts), 2);
+    cr_assert_eq(gauge_read(&lanes_stats(rig.lanes)->in_flight), 0);
+    receiver_stop(&receiver);
+    cr_assert_not(rig_connects(&rig, url));
+    rig_close(&rig);
+    dns_stop(&dns);
+}
+
 static bool answer_as_http2(const struct visit *visit)
 {
     return say(visit, "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n");

@@ -328,11 +328,14 @@ Test(post_hostile, chains_that_cost_much_are_refused)
     cr_expect_eq(post_tls((struct tls_options){ .more_certificates = TLS_CHAIN_MAX - 1 }).outcome.status, 200);
 }
 
-/* Points by the thousand, each with a name that is made up from the issuer's. */
+/* Points by the hundred, each with a name that is made up from the issuer's. */
 Test(post_hostile, certificates_whose_extensions_cost_much_are_refused)
 {
-    struct posted posted = post_tls((struct tls_options){ .points_bytes = 3000 });
-    cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%d %s", posted.outcome.kind, posted.detail);
+    const struct tls_options costly[] = { { .points_bytes = 3000 }, { .relative_point = true } };
+    for (size_t i = 0; i < COUNT_OF(costly); i++) {
+        struct posted posted = post_tls(costly[i]);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+    }
     cr_expect_eq(post_tls((struct tls_options){ .points_bytes = 1000 }).outcome.status, 200);
 }
 
@@ -369,8 +372,13 @@ Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
 Test(post_hostile, connections_that_take_much_memory_are_not_kept)
 {
     int connections, resumed;
-    post_five((struct tls_options){ .more_certificates = 10 }, &connections, &resumed);
-    cr_expect_eq(connections, 1);
+    const struct tls_options fine[] = { { .more_certificates = 10 }, { .more_certificates = 1, .long_certificates = true } };
+    for (size_t i = 0; i < COUNT_OF(fine); i++) {
+        post_five(fine[i], &connections, &resumed);
+        cr_expect_eq(connections, 1);
+    }
+    post_five((struct tls_options){ .more_certificates = 3, .long_certificates = true }, &connections, &resumed);
+    cr_expect(connections == 5 && resumed == 0, "%d %d: extensions may take fifty times as much", connections, resumed);
     post_five((struct tls_options){ .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d", connections, resumed);
 }

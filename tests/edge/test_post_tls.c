@@ -57,6 +57,27 @@ Test(post_tls, a_certificate_from_the_ca_file_is_trusted)
     end();
 }
 
+Test(post_tls, a_connection_without_a_request_is_one_when_the_certificate_is_trusted)
+{
+    struct tls_receiver other;
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    const bool http2[] = { false, true };
+    char url[256];
+    for (size_t i = 0; i < COUNT_OF(http2); i++) {
+        begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .http2 = http2[i] });
+        rig_url(url, "https", "127.0.0.1", receiver.port, "");
+        cr_assert(rig_connects(&rig, url));
+        cr_assert(rig_connects(&rig, url));
+        cr_assert_eq(post().outcome.status, 200);
+        end();
+        begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .http2 = http2[i], .ca_file = other.ca_file });
+        rig_url(url, "https", "127.0.0.1", receiver.port, "");
+        cr_assert_not(rig_connects(&rig, url));
+        end();
+    }
+    tls_receiver_stop(&other);
+}
+
 static void expect_refused(struct tls_options options, const char *ca_file, const char *detail)
 {
     begin_with(options, (struct lanes_options){ .ca_file = ca_file });

@@ -30,6 +30,17 @@ static void add_extension(X509 *certificate, int kind, const char *start, size_t
     free(text);
 }
 
+static void add_relative_point(X509 *certificate)
+{
+    static const unsigned char points[] = { 0x30, 6, 0x30, 4, 0xa0, 2, 0xa1, 0 };
+    ASN1_OCTET_STRING *bytes = ASN1_OCTET_STRING_new();
+    ASN1_OCTET_STRING_set(bytes, points, sizeof points);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(NULL, NID_crl_distribution_points, 0, bytes);
+    assert(extension != NULL && X509_add_ext(certificate, extension, -1) == 1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(bytes);
+}
+
 /* `issuer` NULL: signed by itself. */
 static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, X509 *issuer, EVP_PKEY *issuer_key)
 {
@@ -51,6 +62,8 @@ static X509 *make_certificate(EVP_PKEY *key, const struct tls_options *options, 
         add_extension(certificate, NID_netscape_comment, "", 600);
     if (options->points_bytes > 0)
         add_extension(certificate, NID_crl_distribution_points, "URI:http://crl.example.com/", options->points_bytes);
+    if (options->relative_point)
+        add_relative_point(certificate);
     if (options->issued && issuer == NULL) {
         X509_EXTENSION *authority = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
         assert(authority != NULL && X509_add_ext(certificate, authority, -1) == 1);

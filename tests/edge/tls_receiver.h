@@ -24,6 +24,7 @@ struct tls_options {
     int more_certificates;  /* behind its own, in the chain */
     bool long_certificates; /* a kilobyte each */
     size_t points_bytes;    /* about, of where lists of revoked certificates are */
+    bool relative_point;    /* likewise, one, named relative to the issuer */
     bool own_curve;         /* another one, whose key is on a curve that it describes */
     int names;              /* of CAs, empty ones, for a certificate of the client that it can do without */
     int newest_protocol;    /* TLS1_2_VERSION; 0: all */

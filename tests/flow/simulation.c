@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TIMEOUT_MS = 10000, RETRIES = 5, HELD_PER_SLOT = 3, HELD_BYTES_MAX = 128 << 20 };
 
@@ -270,7 +271,10 @@ static void end_attempt(struct simulation *simulation, struct job *job)
 {
     struct site *site = job->site;
     bool down = scheduler_counts(simulation->scheduler).egress_down;
+    char text[160];
+    struct url url = url_of(job, text);
     site->active--;
+    job->end.url = &url;
     enum attempt_fault fault = scheduler_finish(simulation->scheduler, &job->ticket, &job->end, simulation->now_ms);
     if (fault == ATTEMPT_WAS_OURS) {
         site->ours++;
@@ -314,6 +318,20 @@ static void produce_and_again(struct simulation *simulation, struct site *site)
 
 /* ---- the loop ---- */
 
+static void ask(struct simulation *simulation)
+{
+    struct slice origin = scheduler_ask(simulation->scheduler, simulation->now_ms), host = origin;
+    if (origin.length == 0)
+        return;
+    host.start += strlen("https://");
+    host.length -= strlen("https://");
+    for (size_t i = 0; i < simulation->site_count; i++) {
+        struct site *site = &simulation->sites[i];
+        if (slice_is(host, site->host) && receive(simulation, site).end.connected)
+            scheduler_note_heard(simulation->scheduler, simulation->now_ms);
+    }
+}
+
 static void turn(struct simulation *simulation)
 {
     struct ticket *ticket;
@@ -322,12 +340,13 @@ static void turn(struct simulation *simulation)
         defer(simulation, container_of(ticket, struct job, ticket));
     while ((ticket = scheduler_start(simulation->scheduler, simulation->now_ms)) != NULL)
         launch(simulation, ticket);
+    if (scheduler_counts(simulation->scheduler).egress_down && simulation->tripped_ms == 0)
+        simulation->tripped_ms = simulation->now_ms;
+    ask(simulation);
     take_in(simulation);
     struct scheduler_counts counts = scheduler_counts(simulation->scheduler);
     if (counts.in_flight[0] + counts.in_flight[1] > simulation->in_flight_max)
         simulation->in_flight_max = counts.in_flight[0] + counts.in_flight[1];
-    if (counts.egress_down && simulation->tripped_ms == 0)
-        simulation->tripped_ms = simulation->now_ms;
     if (!counts.egress_down && simulation->tripped_ms > 0 && simulation->mended_ms == 0)
         simulation->mended_ms = simulation->now_ms;
     simulation->turns++;

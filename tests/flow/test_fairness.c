@@ -432,6 +432,68 @@ Test(fairness, one_stranger_with_many_origins_stops_nobodys_sending)
     expect_no_long_wait("answer and refuse in turn", receive_every_other);
 }
 
+/* Twelve origins of one site answer, then refuse, and have so many events that nothing else is read. */
+static void expect_others_are_heard(size_t events, uint32_t event_bytes)
+{
+    enum { ALL = 13 };
+    struct simulation simulation;
+    struct simulation_options options = { .seed = 5, .produce_until_ms = 5 * MINUTE, .event_bytes = event_bytes };
+    struct site sites[ALL] = { { .receive = receive_well, .latency_ms = 50, .every_ms = 5 * SECOND } };
+    name_site(&sites[0], 0);
+    for (size_t i = 1; i < ALL; i++) {
+        sites[i] = (struct site){ .receive = receive_well, .latency_ms = 50 };
+        snprintf(sites[i].host, sizeof sites[i].host, "host%zu.evil.example", i);
+    }
+    simulation_init(&simulation, &options, sites, ALL);
+    simulation_run(&simulation, 20 * SECOND);
+    for (size_t i = 1; i < ALL; i++)
+        simulation_produce(&simulation, &sites[i], 1);
+    simulation_run(&simulation, 40 * SECOND);
+    for (size_t i = 1; i < ALL; i++) {
+        sites[i].receive = receive_refusal;
+        simulation_produce(&simulation, &sites[i], events / (ALL - 1));
+    }
+    simulation_run(&simulation, 6 * MINUTE);
+    cr_expect_neq(simulation.tripped_ms, 0, "%zu events", events);
+    cr_expect_eq(sites[0].delivered, sites[0].events, "%zu events: %llu of %llu", events, (unsigned long long)sites[0].delivered,
+                 (unsigned long long)sites[0].events);
+    cr_expect_leq(site_latency_ms(&sites[0], 100), 12 * SECOND, "%zu events: %llu ms", events, (unsigned long long)site_latency_ms(&sites[0], 100));
+    simulation_finish(&simulation);
+}
+
+Test(fairness, whoever_waits_behind_a_dead_customers_events_is_heard)
+{
+    expect_others_are_heard(16000, 1000);
+    expect_others_are_heard(600, 300 * 1000);
+}
+
+/* With a domain or a network for each. */
+Test(fairness, a_stranger_with_many_sites_stops_nobody_for_long)
+{
+    enum { SITES = 200, WELL = 3 };
+    struct simulation simulation;
+    struct simulation_options options = { .seed = 6, .produce_until_ms = 5 * MINUTE };
+    struct site *sites = memory_create((WELL + SITES) * sizeof *sites);
+    for (size_t i = 0; i < WELL + SITES; i++) {
+        sites[i] = (struct site){ .receive = i < WELL ? receive_well : receive_every_other, .latency_ms = 50, .every_ms = i < WELL ? 5 * SECOND : 0 };
+        name_site(&sites[i], i);
+    }
+    simulation_init(&simulation, &options, sites, WELL + SITES);
+    for (uint64_t now_ms = 20 * SECOND; now_ms <= 5 * MINUTE; now_ms += 20 * SECOND) {
+        simulation_run(&simulation, now_ms);
+        for (size_t i = WELL; i < WELL + SITES; i++)
+            simulation_produce(&simulation, &sites[i], 1);
+    }
+    simulation_run(&simulation, 6 * MINUTE);
+    cr_expect_neq(simulation.tripped_ms, 0);
+    for (size_t i = 0; i < WELL; i++) {
+        cr_expect_eq(sites[i].delivered, sites[i].events);
+        cr_expect_leq(site_latency_ms(&sites[i], 100), 5 * SECOND, "%llu ms", (unsigned long long)site_latency_ms(&sites[i], 100));
+    }
+    simulation_finish(&simulation);
+    free(sites);
+}
+
 Test(fairness, a_thousand_dead_names_of_one_customer_never_trip_the_breaker)
 {
     enum { NAMES = 1000, WELL = 5 };

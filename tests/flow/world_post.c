@@ -78,6 +78,14 @@ static void choose_outcome(struct post *post)
             (struct outcome){ .kind = OUTCOME_ANSWERED, .status = 200, .sent = true, .connected = true, .retry_after_s = -1, .detail = "" };
 }
 
+/* Somebody who is asked whether the way out is broken: all of them can be reached. */
+static struct post *only_connect(struct post *post)
+{
+    post->outcome = (struct outcome){ .kind = OUTCOME_BAD_ANSWER, .connected = true, .retry_after_s = -1, .detail = "" };
+    world_at(world_random(100), post->whose, answered, post);
+    return post;
+}
+
 /* The request reaches its receiver, whatever becomes of the sender meanwhile. */
 static void reached(void *context)
 {
@@ -96,6 +104,8 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     post->whose = world_whose(lanes->worker);
     post->done = done;
     post->context = context;
+    if (request == NULL)
+        return only_connect(post);
     post->account = world_account_of(text_slice(&request->body));
     post->number = header_number(request, "jobhook-attempt: ", 0);
     post->epoch = header_number(request, "jobhook-replay: ", 0);

@@ -206,7 +206,7 @@ def only_the_log_and_commands_write_to_standard_output(tree):
 
 
 def pure_modules_read_no_clock_and_do_no_io(tree):
-    pure = r"delivery/(attempt|egress|event|standing|guard|hold_list|verdict|retry|endpoint|origin|scheduler|request|signature|signature_keys|span|tls_chain|verifier|window|site|slots)\.c|dedupe/record\.c|consumer/(bearer|attempt_record|span_headers|span_record|http/task_path|ledger|envelope|careful|base/moment|base/json|commands/(shown|attempt_row|broker_release))\.c"
+    pure = r"delivery/(attempt|egress|event|standing|guard|hold_list|verdict|retry|endpoint|origin|scheduler|request|signature|signature_keys|span|tls_chain|verifier|window|site|slots|witnesses)\.c|dedupe/record\.c|consumer/(bearer|attempt_record|span_headers|span_record|http/task_path|ledger|envelope|careful|base/moment|base/json|commands/(shown|attempt_row|broker_release))\.c"
     paths = [path for path in tree.files if re.fullmatch(pure, path)]
     names = ["clock_wall_ms", "clock_monotonic_ms", "clock_monotonic_us", "clock_gettime", "time", "random_bytes", "random_below", "getrandom",
              "open", "fopen", "read", "write", "socket", "connect", "send", "recv", "fprintf"]
