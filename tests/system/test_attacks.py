@@ -130,3 +130,22 @@ def test_retry_topics_with_fewer_partitions_and_an_input_topic_that_grows(make_r
     rig.receiver.wait(200, seconds=60)
     rig.wait_no_lag(30)
     assert len(rig.receiver.requests()) == 200 and doubled(rig) == 0 and rig.dead() == []
+
+
+# --------------------------------------------------------------------------------------------------- one customer has all of the intake
+
+def test_a_dead_customer_whose_events_fill_the_intake_stops_nobody_else(make_rig):
+    """Twelve origins that connected and refuse now look like a broken way out, and nobody else's events are read any more: others are asked without."""
+    rig = make_rig(partitions=1, delays="1s,1s")
+    customer = harness.Receiver(rig.folder, "customer")
+    customer.addresses = [f"127.9.0.{i + 1}:0" for i in range(12)]
+    customer.start()
+    hook = rig.jobhook(JOBHOOK_MAX_IN_FLIGHT=4).start()
+    rig.publish(event("before", rig.receiver.url("ok")), *[event(f"c{i}", customer.url("ok", origin=i)) for i in range(12)])
+    customer.wait(12)
+    rig.receiver.wait(1)
+    customer.kill()
+    rig.publish(*[event(f"lost{i}", customer.url("ok", origin=i % 12)) for i in range(300)], event("after", rig.receiver.url("ok")))
+    rig.receiver.wait(2, seconds=60)
+    wait_for(lambda: len(rig.dead()) == 300, 60, "that the others are given up")
+    assert hook.metric("jobhook_egress_up") == 1 and len(rig.receiver.requests()) == 2
