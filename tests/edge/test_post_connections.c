@@ -54,6 +54,16 @@ Test(post_connections, are_kept_and_used_again)
     end();
 }
 
+static int count_descriptors(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
 /* As whoever asks whether the way out is broken does. */
 Test(post_connections, may_be_made_without_sending_anything)
 {
@@ -61,8 +71,11 @@ Test(post_connections, may_be_made_without_sending_anything)
     begin_with(answer_ok, (struct lanes_options){ .lane_count = 1 });
     rig_url(url, "http", "127.0.0.1", receiver.port, "");
     cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    int open = count_descriptors();
     for (int i = 0; i < 3; i++)
         cr_assert(rig_connects(&rig, url));
+    rig_run_ms(&rig, 300);
+    cr_assert_eq(count_descriptors(), open, "they are closed at both ends");
     cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
     rig_run_ms(&rig, 100);
     cr_assert_eq(atomic_load(&receiver.connections), 4, "a new one each time, and the one for posts is still there");
@@ -296,16 +309,6 @@ Test(post_connections, of_a_burst_make_room_for_those_of_the_next)
         }
         end();
     }
-}
-
-static int count_descriptors(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
 }
 
 /* Turns the loop until only so many descriptors are open. The most that went in one turn. */
