@@ -146,6 +146,6 @@ static void on_heard(void *context, const struct outcome *outcome)
 void deliveries_ask(struct deliveries *all, struct slice origin)
 {
     struct url url;
-    if (guard_judge_url(all->options.guard, origin, &url) == GUARD_OK)
+    if (guard_judge_url(all->options.guard, origin, &url) == GUARD_OK && hold_list_judge(all->holds, &url).action == HOLD_NOT)
         lanes_post(all->options.lanes, &url, NULL, on_heard, all);
 }

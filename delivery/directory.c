@@ -174,7 +174,7 @@ static struct origin *meet_origin(struct directory *directory, const struct url 
     if (origin != NULL || !make_room_for_origin(directory, now_ms))
         return origin;
     origin = origin_create(hash, directory->options.window_max);
-    origin->mark.site = (uint16_t)(site_hash(directory->options.hash_key, url) % EGRESS_SITES);
+    origin->mark.site = (uint32_t)site_hash(directory->options.hash_key, url);
     origin->next = directory->origins[hash % BUCKETS];
     directory->origins[hash % BUCKETS] = origin;
     directory->origin_count++;

@@ -102,14 +102,14 @@ bool egress_may_probe(const struct egress *egress, uint64_t now_ms)
 uint64_t egress_probe_rank(const struct egress *egress, const struct egress_mark *mark, uint64_t now_ms)
 {
     bool known = egress_knows(egress, mark, now_ms), for_any = egress->probes % EGRESS_ANY_PROBE == EGRESS_ANY_PROBE - 1;
-    uint64_t rank = 2 * egress->probed_ms[mark->site] + (known && !mark->failed ? 0 : 1);
+    uint64_t rank = 2 * egress->probed_ms[mark->site % EGRESS_SITES] + (known && !mark->failed ? 0 : 1);
     return known || for_any ? rank : rank + UINT64_MAX / 2;
 }
 
 void egress_note_probe(struct egress *egress, const struct egress_mark *mark, uint64_t now_ms)
 {
     egress->probes++;
-    egress->probed_ms[mark->site] = now_ms;
+    egress->probed_ms[mark->site % EGRESS_SITES] = now_ms;
     egress->probe_ms = now_ms + EGRESS_PROBE_MS;
 }
 

@@ -32,7 +32,7 @@ struct egress_mark {  /* inside an origin; zeroed before the first use, but for 
     uint64_t connected_ms;
     bool connected; /* ever, or since it failed while the way out was broken */
     bool failed;    /* its latest attempt did */
-    uint16_t site;  /* below EGRESS_SITES; a few sites may share one */
+    uint32_t site;  /* a hash */
 };
 
 struct egress {
@@ -40,18 +40,18 @@ struct egress {
     uint32_t failed; /* how many of these failed */
     bool down;
     uint64_t down_since_ms;
-    uint64_t up_since_ms; /* when it was last found to work again; 0: always did */
-    uint64_t lost_ms;     /* how long it was down before, all in all */
-    uint32_t probes;      /* since it broke */
-    uint64_t probe_ms;    /* when the next one may start */
-    uint64_t probed_ms[EGRESS_SITES];
+    uint64_t up_since_ms;             /* when it was last found to work again; 0: always did */
+    uint64_t lost_ms;                 /* how long it was down before, all in all */
+    uint32_t probes;                  /* since it broke */
+    uint64_t probe_ms;                /* when the next one may start */
+    uint64_t probed_ms[EGRESS_SITES]; /* a few sites may share one */
 };
 
 void egress_init(struct egress *egress);
 /* An attempt at this origin connected, or failed by name, connect or TLS. Either may change `down`. */
 void egress_note_connected(struct egress *egress, struct egress_mark *mark, uint64_t now_ms);
 void egress_note_failed(struct egress *egress, struct egress_mark *mark, uint64_t now_ms);
-/* Somebody who was asked without an event connected. */
+/* Enough of those who were asked without an event connected. */
 void egress_note_heard(struct egress *egress, uint64_t now_ms);
 /* The origin is about to be forgotten. */
 void egress_forget(struct egress *egress, struct egress_mark *mark);

@@ -177,7 +177,10 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     lanes->shared.in_flight++;
     gauge_set(&lanes->for_posts.stats.in_flight, lanes->shared.in_flight);
     counter_add(&lanes->for_posts.stats.posts, request != NULL);
-    timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + lanes->for_posts.attempt_timeout_ms);
+    uint64_t time_ms = lanes->for_posts.attempt_timeout_ms;
+    if (request == NULL && time_ms > LANES_ASK_MS)
+        time_ms = LANES_ASK_MS;
+    timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + time_ms);
     make_room(lanes);
     if (post_address(post, url, request))
         post_begin(post, url);

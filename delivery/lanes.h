@@ -17,6 +17,7 @@ struct post; /* one POST under way */
 /* A new connection costs several times a POST: ten thousand receivers in turn should not push out each other's. */
 enum {
     LANES_IDLE_CONNECTIONS = 12288,
+    LANES_ASK_MS = 2000,            /* for connecting without a request */
     LANES_LIFETIME_S = 600,         /* a name that points elsewhere now, and a certificate that ended, are noticed by new connections only */
     LANES_CONNECTION_BYTES = 98304, /* added by TLS and HTTP/2, kept or in use: tests/bench/https.sh, on Debian 13, which takes more */
 };
@@ -58,8 +59,8 @@ void lanes_destroy(struct lanes *lanes);
 /* POSTs `request` to `url` within the attempt timeout: name lookup, connect, TLS, headers and the start of the body, all in one deadline.
  * Request and url (its text included) are copied or used up before it returns, the request's body text excepted: it is borrowed until `done`.
  * `done` fires exactly once, never before lanes_post has returned, never after lanes_cancel.
- * Without a request (NULL) it only connects, by TLS where the URL says so, on a connection of its own that is closed afterwards: of the outcome only
- * `connected` counts. */
+ * Without a request (NULL) it only connects within LANES_ASK_MS, by TLS where the URL says so, on a connection of its own that is closed afterwards: of
+ * the outcome only `connected` counts. */
 struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct request *request, post_done *done, void *context);
 void lanes_cancel(struct post *post);
 /* Whether some byte of the request may have left this machine. */

@@ -412,7 +412,7 @@ static void set_request(struct post *post, const struct request *request)
 {
     bool only_connects = request == NULL;
     if (only_connects != post->only_connects)
-        curl_easy_setopt(post->easy, CURLOPT_CONNECT_ONLY, only_connects ? 1L : 0L);
+        post_options_set_connect_only(post->easy, only_connects);
     post->only_connects = only_connects;
     if (only_connects)
         return;

@@ -76,6 +76,11 @@ void post_options_set_http2(void *easy, bool http2)
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1));
 }
 
+void post_options_set_connect_only(void *easy, bool only)
+{
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, only ? 1L : 0L));
+}
+
 void post_options_set_kinds(void *easy, bool both)
 {
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, both ? CURL_HET_DEFAULT : NEVER_MS));

@@ -269,7 +269,8 @@ static int verify_cheap(X509_STORE_CTX *chain, void *unused)
             X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED);
             return 0;
         }
-        bytes += i > 0 ? extension_bytes(certificate) : 0;
+        bool is_own = X509_cmp(certificate, sk_X509_value(shown, 0)) == 0; /* shown twice, by mistake, as well */
+        bytes += is_own ? 0 : extension_bytes(certificate);
     }
     post_bounds_note_extensions(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()), bytes);
     return X509_verify_cert(chain);

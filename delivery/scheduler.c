@@ -434,10 +434,16 @@ void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t
         endpoint_stop_clock(endpoint, egress_working_ms(&scheduler->egress, now_ms));
 }
 
+/* Where nobody waits nobody has to know: the next event is a probe. */
+static bool asks(const struct scheduler *scheduler)
+{
+    return scheduler->egress.down && !list_is_empty(&scheduler->by_age) && witnesses_exist(scheduler->witnesses);
+}
+
 struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms)
 {
     now_ms = advance(scheduler, now_ms);
-    if (!scheduler->egress.down || now_ms < scheduler->ask_ms)
+    if (!asks(scheduler) || now_ms < scheduler->ask_ms)
         return (struct slice){ NULL, 0 };
     scheduler->ask_ms = now_ms + EGRESS_PROBE_MS;
     return witnesses_choose(scheduler->witnesses, scheduler->egress.down_since_ms, now_ms);
@@ -445,7 +451,9 @@ struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms)
 
 void scheduler_note_heard(struct scheduler *scheduler, uint64_t now_ms)
 {
-    egress_note_heard(&scheduler->egress, advance(scheduler, now_ms));
+    now_ms = advance(scheduler, now_ms);
+    if (scheduler->egress.down && witnesses_hear(scheduler->witnesses))
+        egress_note_heard(&scheduler->egress, now_ms);
 }
 
 /* When something may start although nothing ends before. */
@@ -463,7 +471,7 @@ uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms)
 {
     uint64_t next_ms = next_start_ms(scheduler, now_ms);
     const struct ticket *ticket = oldest(scheduler);
-    if (scheduler->egress.down && witnesses_exist(scheduler->witnesses) && scheduler->ask_ms < next_ms)
+    if (asks(scheduler) && scheduler->ask_ms < next_ms)
         return scheduler->ask_ms > now_ms ? scheduler->ask_ms : now_ms;
     if (ticket == NULL || scheduler->egress.down)
         return next_ms;

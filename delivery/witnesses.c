@@ -12,13 +12,16 @@ struct witness {
     uint64_t since_ms; /* its site has had the place */
     uint64_t connected_ms;
     uint64_t asked_ms;
-    uint16_t site, length;
+    uint32_t site;
+    uint16_t length;
     char origin[GUARD_ORIGIN_MAX];
 };
 
 struct witnesses {
     struct witness *places[WITNESSES_MAX]; /* by site; a few sites may want the same one */
     bool exist;
+    uint64_t broken_since_ms;     /* what they are asked about */
+    uint32_t known, asked, heard; /* likewise: how many could be, were, answered */
 };
 
 struct witnesses *witnesses_create(void)
@@ -33,12 +36,12 @@ void witnesses_destroy(struct witnesses *witnesses)
     free(witnesses);
 }
 
-static bool gives_way(const struct witness *witness, uint16_t site, uint64_t now_ms)
+static bool gives_way(const struct witness *witness, uint32_t site, uint64_t now_ms)
 {
     return now_ms > witness->connected_ms + (witness->site == site ? WITNESS_SILENT_MS : WITNESS_GONE_MS);
 }
 
-void witnesses_note(struct witnesses *witnesses, struct slice origin, uint64_t hash, uint16_t site, uint64_t now_ms)
+void witnesses_note(struct witnesses *witnesses, struct slice origin, uint64_t hash, uint32_t site, uint64_t now_ms)
 {
     struct witness **place = &witnesses->places[site % WITNESSES_MAX], *witness = *place;
     if (witness != NULL && witness->hash == hash) {
@@ -72,11 +75,14 @@ static uint64_t asked_ms(const struct witness *witness, uint64_t broken_since_ms
     return witness->asked_ms >= broken_since_ms ? witness->asked_ms : 0;
 }
 
-static bool may_be_asked(const struct witness *witness, uint64_t broken_since_ms, uint64_t now_ms)
+static bool is_known(const struct witness *witness, uint64_t broken_since_ms)
 {
-    bool known = broken_since_ms <= witness->connected_ms + WITNESS_KNOWN_MS;
-    uint64_t asked = asked_ms(witness, broken_since_ms);
-    return known && (asked == 0 || now_ms >= asked + WITNESS_AGAIN_MS);
+    return witness != NULL && broken_since_ms <= witness->connected_ms + WITNESS_KNOWN_MS;
+}
+
+static bool was_just_asked(const struct witness *witness, uint64_t now_ms)
+{
+    return witness->asked_ms > 0 && now_ms < witness->asked_ms + WITNESS_AGAIN_MS;
 }
 
 static bool comes_before(const struct witness *a, const struct witness *b, uint64_t broken_since_ms)
@@ -85,16 +91,36 @@ static bool comes_before(const struct witness *a, const struct witness *b, uint6
     return asked_a != asked_b ? asked_a < asked_b : a->since_ms < b->since_ms;
 }
 
+static void ask_anew(struct witnesses *witnesses, uint64_t broken_since_ms)
+{
+    if (witnesses->broken_since_ms != broken_since_ms)
+        witnesses->asked = witnesses->heard = 0;
+    witnesses->broken_since_ms = broken_since_ms;
+    witnesses->known = 0;
+}
+
 struct slice witnesses_choose(struct witnesses *witnesses, uint64_t broken_since_ms, uint64_t now_ms)
 {
     struct witness *best = NULL;
+    ask_anew(witnesses, broken_since_ms);
     for (size_t i = 0; i < WITNESSES_MAX; i++) {
         struct witness *witness = witnesses->places[i];
-        if (witness != NULL && may_be_asked(witness, broken_since_ms, now_ms) && (best == NULL || comes_before(witness, best, broken_since_ms)))
+        if (!is_known(witness, broken_since_ms))
+            continue;
+        witnesses->known++;
+        if (!was_just_asked(witness, now_ms) && (best == NULL || comes_before(witness, best, broken_since_ms)))
             best = witness;
     }
     if (best == NULL)
         return (struct slice){ NULL, 0 };
     best->asked_ms = now_ms;
+    witnesses->asked++;
     return (struct slice){ best->origin, best->length };
+}
+
+bool witnesses_hear(struct witnesses *witnesses)
+{
+    uint32_t enough = witnesses->known < WITNESSES_ENOUGH ? witnesses->known : WITNESSES_ENOUGH;
+    witnesses->heard++;
+    return witnesses->asked >= enough && witnesses->heard * 10 > witnesses->asked;
 }

@@ -191,7 +191,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     SSL_CTX_use_certificate(context, certificate);
     SSL_CTX_use_PrivateKey(context, key);
     for (int i = 0; i < options->more_certificates; i++)
-        SSL_CTX_add1_chain_cert(context, certificate);
+        SSL_CTX_add0_chain_cert(context, options->same_again ? X509_dup(certificate) : make_certificate(key, options, NULL, NULL));
     if (options->own_curve)
         add_certificate_with_own_curve(context, options);
 #ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION

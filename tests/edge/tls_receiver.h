@@ -22,6 +22,7 @@ struct tls_options {
     bool broken_hash;       /* likewise, signed with SHA-1 */
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
     int more_certificates;  /* behind its own, in the chain */
+    bool same_again;        /* likewise, but copies of its own */
     bool long_certificates; /* a kilobyte each */
     size_t points_bytes;    /* about, of where lists of revoked certificates are */
     bool relative_point;    /* likewise, one, named relative to the issuer */

@@ -16,7 +16,7 @@ static void close_witnesses(void)
 
 TestSuite(witnesses, .init = open_witnesses, .fini = close_witnesses);
 
-static void note(const char *origin, uint64_t hash, uint16_t site, uint64_t now_ms)
+static void note(const char *origin, uint64_t hash, uint32_t site, uint64_t now_ms)
 {
     witnesses_note(witnesses, slice_of(origin), hash, site, now_ms);
 }
@@ -41,7 +41,9 @@ Test(witnesses, those_who_are_there_for_longest_are_asked_first_and_all_in_turn)
     cr_assert(is_next("https://b", 5000, 5050));
     cr_assert(is_next("https://c", 5000, 5100));
     cr_assert(is_next("", 5000, 5150), "all were asked a moment ago");
+    cr_assert(is_next("", 5000, 5000 + WITNESS_AGAIN_MS - 1));
     cr_assert(is_next("https://a", 5000, 5000 + WITNESS_AGAIN_MS));
+    cr_assert(is_next("https://b", 8000, 8000), "it broke anew, but the first one was asked a moment ago");
     cr_assert(is_next("https://a", 9000, 9000), "it broke anew");
 }
 
@@ -69,4 +71,43 @@ Test(witnesses, an_origin_that_is_silent_gives_its_place_and_standing_to_another
     cr_assert(is_next("https://a", 2000, 2000));
     note("https://b", 2, 7, 1001 + WITNESS_SILENT_MS);
     cr_assert(is_next("https://b", 90000, 90000), "before x, which came after its site");
+}
+
+static void ask(int count, uint64_t now_ms)
+{
+    for (int i = 0; i < count; i++)
+        cr_assert_gt(witnesses_choose(witnesses, 5000, now_ms).length, 0);
+}
+
+Test(witnesses, of_few_one_is_enough)
+{
+    note("https://a", 1, 1, 1000);
+    note("https://b", 2, 2, 2000);
+    ask(1, 5000);
+    cr_assert_not(witnesses_hear(witnesses), "the other one was not asked");
+    ask(1, 5050);
+    cr_assert(witnesses_hear(witnesses));
+}
+
+/* A receiver inside one's own network, in an outage of everything else. */
+Test(witnesses, of_many_it_takes_more_than_a_tenth)
+{
+    for (uint32_t i = 1; i <= 40; i++)
+        note("https://a", i, i, 1000);
+    ask(9, 5000);
+    cr_assert_not(witnesses_hear(witnesses), "not enough were asked");
+    ask(1, 5000);
+    cr_assert(witnesses_hear(witnesses), "two of ten");
+    ask(30, 5000);
+    cr_assert_not(witnesses_hear(witnesses), "three of forty");
+}
+
+Test(witnesses, who_was_heard_before_it_broke_anew_does_not_count)
+{
+    note("https://a", 1, 1, 1000);
+    ask(1, 5000);
+    cr_assert(witnesses_hear(witnesses));
+    note("https://b", 2, 2, 9000);
+    cr_assert(is_next("https://a", 10000, 10000));
+    cr_assert_not(witnesses_hear(witnesses), "one of two was asked");
 }
