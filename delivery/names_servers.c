@@ -20,7 +20,7 @@ enum {
     FILE_MAX = 8192,
     FILE_LOOK_MS = 1000,
     CARES_WITH_ZONES = 0x012200, /* 1.34: Debian 13 has it. Debian 12's passes over name servers with a zone */
-    CHANNELS_MAX = 4,            /* a file that changes faster than old questions end has to wait */
+    CHANNELS_MAX = 8,            /* a file that changes faster than old questions end has to wait */
 };
 
 struct file_text {
@@ -49,8 +49,9 @@ struct channel {
     ares_channel ares[SIZES];
     struct list sockets;
     size_t asked;
-    bool large_are_known; /* one was answered */
-    unsigned small_only;  /* names of which the small question alone was answered */
+    unsigned port_queries; /* since its sockets were opened */
+    bool large_are_known;  /* one was answered */
+    unsigned small_only;   /* names of which the small question alone was answered */
 };
 
 struct server_socket { /* of c-ares */
@@ -238,6 +239,8 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
     if (events == 0 && sock != NULL) {
         list_remove(&channel->sockets, &sock->link);
         uv_close((uv_handle_t *)&sock->poll, on_socket_closed);
+        if (list_is_empty(&channel->sockets))
+            channel->port_queries = 0;
     } else if (events != 0 && (sock != NULL || (sock = socket_create(channel, fd)) != NULL)) {
         uv_poll_start(&sock->poll, events, on_socket_ready);
     }
@@ -314,6 +317,36 @@ static struct channel *newest(const struct names_servers *servers)
     return container_of(servers->channels.head.previous, struct channel, link);
 }
 
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+static void leave_old_port(struct names_servers *servers)
+{
+    (void)servers; /* c-ares does */
+}
+#else
+static bool take_servers(struct channel *channel, enum size size, const struct channel *from)
+{
+    struct ares_addr_port_node *found = NULL;
+    bool taken =
+        ares_get_servers_ports(from->ares[size], &found) == ARES_SUCCESS && ares_set_servers_ports(channel->ares[size], found) == ARES_SUCCESS;
+    ares_free_data(found);
+    return taken;
+}
+
+/* Debian 12's c-ares keeps its sockets as long as any question is under way, which a single silent name server can bring about. One of CHANNELS_MAX is left
+ * for a file that changes: until an old channel's last question ended the newest goes on with its port. */
+static void leave_old_port(struct names_servers *servers)
+{
+    const struct channel *old = newest(servers);
+    if (old->port_queries < PORT_QUERIES || servers->channels.length >= CHANNELS_MAX - 1 || !channel_open(servers))
+        return;
+    struct channel *channel = newest(servers);
+    channel->large_are_known = old->large_are_known;
+    channel->small_only = old->small_only;
+    if (!take_servers(channel, LARGE, old) || !take_servers(channel, SMALL, old)) /* the file may be half written right now */
+        channel_close(channel);
+}
+#endif
+
 /* ---- the file ---- */
 
 static bool read_file(const char *path, struct file_text *text)
@@ -365,12 +398,14 @@ void names_servers_ask(struct names_servers *servers, const char *name, void *co
 {
     size_t bytes = strlen(name) + 1;
     heed_changes(servers);
+    leave_old_port(servers);
     struct question *question = memory_create(sizeof(*question) + bytes);
     question->channel = newest(servers);
     question->context = context;
     question->size = size_of(question->channel);
     memcpy(question->name, name, bytes);
     question->channel->asked++;
+    question->channel->port_queries++;
     question_ask(question);
 }
 

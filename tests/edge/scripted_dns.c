@@ -87,6 +87,8 @@ static void answer_query(struct dns_server *server, unsigned char *packet, size_
     answer.bytes_max = read_bytes_max(packet, length, end);
     atomic_fetch_add(&server->queries, 1);
     atomic_fetch_add(&server->large_queries, answer.bytes_max > PLAIN_MAX);
+    atomic_fetch_add(&server->ports, from->sin_port != server->last_port);
+    server->last_port = from->sin_port;
     server->script(name, type, &answer);
     if (answer.silent)
         return;

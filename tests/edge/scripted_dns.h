@@ -28,6 +28,8 @@ struct dns_server {
     uint16_t port;
     char address[32];                  /* "127.0.0.1:port" */
     atomic_int queries, large_queries; /* these with EDNS */
+    atomic_int ports;                  /* that they came from, each counted again when another was between */
+    uint16_t last_port;
     atomic_bool stopping;
     pthread_t thread;
 };

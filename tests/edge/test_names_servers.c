@@ -12,6 +12,7 @@ enum { SLOW_MS = 100 };
  *   aNN.*    so many public addresses, the last one private
  *   slow.*   one address, after SLOW_MS
  *   broken.* the server fails
+ *   silent.* the server says nothing
  *   else     one address */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
@@ -26,6 +27,8 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         usleep(SLOW_MS * 1000);
     } else if (strncmp(name, "broken.", 7) == 0) {
         answer->rcode = DNS_SERVER_FAILED;
+    } else if (strncmp(name, "silent.", 7) == 0) {
+        answer->silent = true;
     }
 }
 
@@ -189,4 +192,19 @@ Test(name_servers, that_failed_at_first_are_not_taken_for_old_ones)
     }
     struct found found = look_up("a60.example.com");
     cr_expect(has_private(&found.answer), "all that it says was read");
+}
+
+/* Who wants to forge an answer has to guess the port, too. */
+Test(name_servers, are_asked_from_other_ports_while_one_of_them_is_silent)
+{
+    static struct found silent;
+    expect_found("first", 1);
+    find("silent.example.com", &silent);
+    for (int i = 0; i < 100; i++) {
+        char host[48];
+        snprintf(host, sizeof host, "then.n%d.example.com", i);
+        cr_expect_eq(look_up(host).answer.result, NAMES_FOUND, "%d", i);
+    }
+    cr_expect_eq(silent.calls, 0);
+    cr_expect_geq(atomic_load(&server.ports), 4);
 }
