@@ -16,6 +16,7 @@
 enum {
     ANSWER_MAX = 1232,     /* bytes, of UDP: fits through every network in one piece */
     SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
+    LARGE_EVERY = 256,     /* of those one is asked in large again: slow names may have been all there was to it */
     PORT_QUERIES = 32,     /* asked from one port, before another makes answers hard to forge again */
     FILE_MAX = 8192,
     FILE_LOOK_MS = 1000,
@@ -42,6 +43,13 @@ struct names_servers {
  * is: most then say that they did not understand, some say nothing. */
 enum size { LARGE, SMALL, SIZES };
 
+/* What a channel learned of them, which the next one to the same servers knows as well. */
+struct sizes_known {
+    bool large;           /* one was answered */
+    unsigned small_only;  /* names of which the small question alone was answered */
+    unsigned asked_small; /* names since those were enough */
+};
+
 /* One reading of the configuration. */
 struct channel {
     struct link link;
@@ -50,8 +58,7 @@ struct channel {
     struct list sockets;
     size_t asked;
     unsigned port_queries; /* since its sockets were opened */
-    bool large_are_known;  /* one was answered */
-    unsigned small_only;   /* names of which the small question alone was answered */
+    struct sizes_known known;
 };
 
 struct server_socket { /* of c-ares */
@@ -131,16 +138,16 @@ static bool is_heard(int status)
  * in small by itself then, found out: 1.18 forgets the others. */
 static bool is_to_be_small(const struct question *question, int status)
 {
-    bool large_are_known = question->channel->large_are_known && status != ARES_EFORMERR;
+    bool large_are_known = question->channel->known.large && status != ARES_EFORMERR;
     return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known;
 }
 
 static void learn_size(struct channel *channel, enum size size)
 {
     if (size == LARGE)
-        channel->large_are_known = true;
+        channel->known.large = true;
     else
-        channel->small_only++;
+        channel->known.small_only++;
 }
 
 static void question_end(struct question *question, const struct names_answer *answer, uint32_t ttl_s)
@@ -340,8 +347,7 @@ static void leave_old_port(struct names_servers *servers)
     if (old->port_queries < PORT_QUERIES || servers->channels.length >= CHANNELS_MAX - 1 || !channel_open(servers))
         return;
     struct channel *channel = newest(servers);
-    channel->large_are_known = old->large_are_known;
-    channel->small_only = old->small_only;
+    channel->known = old->known;
     if (!take_servers(channel, LARGE, old) || !take_servers(channel, SMALL, old)) /* the file may be half written right now */
         channel_close(channel);
 }
@@ -389,9 +395,11 @@ static void question_ask(struct question *question)
     ares_getaddrinfo(question->channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
 }
 
-static enum size size_of(const struct channel *channel)
+static enum size next_size(struct channel *channel)
 {
-    return !channel->large_are_known && channel->small_only >= SMALL_ONLY_ENOUGH ? SMALL : LARGE;
+    if (channel->known.large || channel->known.small_only < SMALL_ONLY_ENOUGH)
+        return LARGE;
+    return ++channel->known.asked_small % LARGE_EVERY == 0 ? LARGE : SMALL;
 }
 
 void names_servers_ask(struct names_servers *servers, const char *name, void *context)
@@ -402,7 +410,7 @@ void names_servers_ask(struct names_servers *servers, const char *name, void *co
     struct question *question = memory_create(sizeof(*question) + bytes);
     question->channel = newest(servers);
     question->context = context;
-    question->size = size_of(question->channel);
+    question->size = next_size(question->channel);
     memcpy(question->name, name, bytes);
     question->channel->asked++;
     question->channel->port_queries++;

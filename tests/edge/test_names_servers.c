@@ -126,15 +126,17 @@ Test(name_servers_cut, disturb_no_other_question)
 
 /* ---- name servers that do not know EDNS ---- */
 
-static int refusal;
+enum { SILENCE = -1 };
+
+static atomic_int refusal;
 
 static void script_old(const char *name, int type, struct dns_answer *answer)
 {
     script_all(name, type, answer);
-    if (answer->bytes_max == 512)
+    if (answer->bytes_max == 512 || refusal == DNS_NO_ERROR)
         return;
     answer->count = 0;
-    answer->silent = refusal == 0;
+    answer->silent = refusal == SILENCE;
     answer->rcode = refusal;
 }
 
@@ -169,8 +171,20 @@ Test(old_name_servers, that_do_not_implement_it_are_asked_in_plain)
 
 Test(old_name_servers, that_say_nothing_are_asked_in_plain)
 {
-    refusal = 0;
+    refusal = SILENCE;
     expect_plain_after_a_while();
+}
+
+Test(old_name_servers, that_were_but_slow_are_found_out)
+{
+    refusal = DNS_NOT_IMPLEMENTED;
+    expect_found("first", 5);
+    refusal = DNS_NO_ERROR;
+    expect_found("then", 100);
+    expect_found("later", 100);
+    expect_found("finally", 100);
+    struct found found = look_up("a60.example.com");
+    cr_expect(has_private(&found.answer), "all that it says was read");
 }
 
 Test(name_servers, that_know_it_are_not_asked_again_when_they_fail)
