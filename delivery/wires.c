@@ -22,6 +22,7 @@ enum {
     WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
     FRUITLESS_MAX = 16,
     QUIET_MS = 2,
+    HEARD_MAX = 256, /* times during a request; an answer as large as we take comes in 60 pieces */
     REST_MS = 10,
 };
 
@@ -31,9 +32,10 @@ struct wire {
     void *owner;
     struct link idle;    /* on wires->idle while it is ours and not watched */
     struct link fresh;   /* on wires->fresh: wires_check_fresh is to look at it */
-    struct link rest;    /* on wires->resting: the owner is not told that it can write */
+    struct link rest;    /* on wires->resting: the owner is not told that it can write, or anything */
     struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
     unsigned fruitless;  /* times in a row that the owner was told so and did not write */
+    unsigned heard;      /* times that the owner was told to read, since the request began */
     uint32_t round;      /* in which the owner was told last */
     uint64_t idle_since_ms;
     int fd;
@@ -283,11 +285,11 @@ static void on_wake(uv_timer_t *wake)
     }
 }
 
-static void wire_rest(struct wire *wire)
+static void wire_rest(struct wire *wire, unsigned but_for)
 {
     struct wires *wires = wire->wires;
-    if ((wire->watched & WIRE_READ) != 0)
-        poll_for(wire, WIRE_READ);
+    if ((wire->watched & but_for) != 0)
+        poll_for(wire, but_for);
     else
         poll_nothing(wire);
     if (link_is_free(&wire->rest))
@@ -302,7 +304,9 @@ static void wire_judge(struct wire *wire, int events)
     if (events == UV_WRITABLE) {
         wire->fruitless = sends_nothing(wire->fd) ? wire->fruitless + 1 : 0;
         if (wire->fruitless >= FRUITLESS_MAX && (wire->watched & WIRE_WRITE) != 0)
-            wire_rest(wire);
+            wire_rest(wire, WIRE_READ);
+    } else if (++wire->heard > HEARD_MAX) { /* byte by byte: a hundred who do that would take a core */
+        wire_rest(wire, 0);
     } else { /* the peer said something: perhaps that it takes more */
         wire->fruitless = 0;
         leave(&wire->wires->resting, &wire->rest);
@@ -387,10 +391,13 @@ static bool is_connected(int fd)
 /* Nobody watches it, and it stays as it is with the kernel until something happens; or it is forgotten. */
 static void wire_let_go(struct wire *wire)
 {
-    if (wire->ours && wire->proven)
-        wire_idle(wire);
-    else
+    if (!wire->ours || !wire->proven) {
         wire_forget(wire);
+        return;
+    }
+    if (wire->polled == 0 && link_is_free(&wire->put_off)) /* it rested: that it closes is to be heard */
+        poll_for(wire, WIRE_READ);
+    wire_idle(wire);
 }
 
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
@@ -408,6 +415,8 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     if (events == 0) {
         wire_let_go(wire);
     } else {
+        if (!link_is_free(&wire->idle))
+            wire->heard = 0;
         leave(&wires->idle, &wire->idle);
         leave(&wires->fresh, &wire->fresh);
         if (wire->polled != events)

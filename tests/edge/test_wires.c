@@ -1,6 +1,7 @@
-/* Owners that take long when they are told that something happened. */
+/* Owners that take long when they are told that something happened, and peers that make much happen. */
 #include "delivery/wires.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,4 +77,99 @@ Test(wires, that_are_always_ready_hold_up_no_other)
         uv_run(&loop, UV_RUN_NOWAIT);
     cr_expect(all_were_told(), "after %d turns", turns);
     cr_expect_eq(sum_told(), PAIRS, "nobody twice before everybody once");
+}
+
+/* ---- peers that say a byte at a time ---- */
+
+enum { HEARD_MAX = 256, REST_MS = 10, TURNS = 4 * HEARD_MAX };
+
+static int fd, peer, heard;
+
+static void read_nothing(void *owner, int ready_fd, unsigned events)
+{
+    (void)owner;
+    (void)ready_fd;
+    cr_expect_eq(events, WIRE_READ);
+    heard++;
+}
+
+static void connect_one(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&address, length), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    fd = wires_open(wires, AF_INET, SOCK_STREAM, 0);
+    (void)connect(fd, (struct sockaddr *)&address, length); /* in progress, until it is accepted */
+    peer = accept(listener, NULL, NULL);
+    cr_assert_geq(peer, 0);
+    close(listener);
+}
+
+static void start_one(void)
+{
+    uv_loop_init(&loop);
+    wires = wires_create(&loop, read_nothing);
+    connect_one();
+    cr_assert_eq(write(peer, "x", 1), 1);
+    wires_watch(wires, &heard, fd, WIRE_READ);
+}
+
+static void stop_one(void)
+{
+    wires_close(wires, fd);
+    wires_destroy(wires);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+}
+
+TestSuite(wires_with_much_to_hear, .init = start_one, .fini = stop_one, .timeout = 60);
+
+/* As often as without a rest. */
+static void turn_often(void)
+{
+    for (int i = 0; i < TURNS; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+Test(wires_with_much_to_hear, rest_and_go_on)
+{
+    uint64_t began_ns = uv_hrtime();
+    turn_often();
+    uint64_t rests = (uv_hrtime() - began_ns) / 1000000 / REST_MS;
+    cr_expect_geq(heard, HEARD_MAX);
+    cr_expect_leq((uint64_t)heard, HEARD_MAX + 1 + rests);
+    for (int before = heard; heard == before;)
+        uv_run(&loop, UV_RUN_ONCE);
+    close(peer);
+}
+
+/* When libcurl is done with them for a reason of its own. */
+Test(wires_with_much_to_hear, notice_their_end_while_they_are_idle)
+{
+    turn_often();
+    wires_watch(wires, &heard, fd, 0);
+    cr_assert_eq(wires_idle_count(wires), 1);
+    close(peer);
+    for (int i = 0; i < TURNS && wires_idle_count(wires) > 0; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    cr_expect_eq(wires_idle_count(wires), 0);
+}
+
+Test(wires_with_much_to_hear, are_heard_anew_with_the_next_request)
+{
+    char byte;
+    turn_often();
+    cr_assert_eq(read(fd, &byte, 1), 1);
+    wires_watch(wires, &heard, fd, 0);
+    wires_watch(wires, &heard, fd, WIRE_READ);
+    heard = 0;
+    cr_assert_eq(write(peer, "x", 1), 1);
+    turn_often();
+    cr_expect_geq(heard, HEARD_MAX);
+    close(peer);
 }
