@@ -170,7 +170,7 @@ static struct meaning meaning_of_proxy(const struct post *post, CURLcode code, l
         return (struct meaning){ code, OUTCOME_LOCAL, "the proxy does not take the credentials of JOBHOOK_PROXY (407)" };
     if (is_endless_proxy(post, code))
         meaning.detail = "the proxy's answer is too large";
-    else if (status >= 500)
+    else if (status >= 500 && status <= 599)
         meaning.detail = "the proxy could not reach the receiver (5xx)";
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         meaning.detail = "the proxy's certificate is not trusted";
