@@ -214,9 +214,10 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
         return ++post->saw.proxy_bytes > POST_HEADER_BYTES_MAX;
     if (post->saw.http2 && post->trouble[0] != '\0')
         post_spoil(post);
-    if (!post->saw.headers_done || !post->https || post->saw.http2 || post->spoiled)
+    if (!post->saw.headers_done || !post->https || post->spoiled)
         return 0;
-    bool unfit = post_bounds_is_spoiled(tls_of(post));
+    void *tls = tls_of(post);
+    bool unfit = post->saw.http2 ? !post_bounds_may_be_kept(tls) : post_bounds_is_spoiled(tls);
     if (unfit != post->saw.unfit)
         curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, unfit ? 1L : 0L);
     post->saw.unfit = unfit;

@@ -59,7 +59,7 @@ struct post_sight {
     bool headers_too_large; /* provisional answers without end, or headers */
     bool body_cut;          /* our limit on the body ended it */
     bool http2;             /* agreed upon by TLS */
-    bool unfit;             /* of an HTTP/1 answer: its connection takes much memory, or has something that nobody has read */
+    bool unfit;             /* its connection takes much memory or, with HTTP/1, has something that nobody has read */
     bool timed_out;         /* our deadline ended it */
     bool ipv6;              /* such an address was dialled, or tried to be */
     int local_error;        /* errno of a failure on this machine */

@@ -34,6 +34,7 @@ struct gate {
     size_t reads, read_bytes; /* in a row */
     size_t bytes;             /* since the connection or the request began */
     size_t messages;          /* since the request began */
+    size_t ticket_bytes;      /* of the longest one: OpenSSL keeps it, and as much room for the next, as long as the connection stands */
     size_t chain_bytes;       /* of the message with the certificates */
     size_t names_bytes;       /* of the one that asks for ours */
     size_t extension_bytes;   /* in the certificates beside the receiver's own */
@@ -108,7 +109,8 @@ static void gate_open(SSL *ssl)
 
 static bool takes_much(const struct gate *gate)
 {
-    return gate->chain_bytes + NAMES_WEIGHT * gate->names_bytes > KEPT_BYTES_MAX || gate->extension_bytes > EXTENSION_BYTES_MAX;
+    size_t bytes = gate->chain_bytes + gate->ticket_bytes + NAMES_WEIGHT * gate->names_bytes;
+    return bytes > KEPT_BYTES_MAX || gate->extension_bytes > EXTENSION_BYTES_MAX;
 }
 
 /* A ticket may have 64 KB, and libcurl would keep it with the session for as long as it has room: what comes in this connection is not kept, and
@@ -119,8 +121,9 @@ static void see_session(struct gate *gate, uint8_t kind, size_t length)
         gate->chain_bytes = length;
     if (kind == SSL3_MT_CERTIFICATE_REQUEST)
         gate->names_bytes = length;
-    size_t bytes = gate->chain_bytes + (kind == SSL3_MT_NEWSESSION_TICKET ? length : 0);
-    if (bytes > KEPT_BYTES_MAX)
+    if (kind == SSL3_MT_NEWSESSION_TICKET && length > gate->ticket_bytes)
+        gate->ticket_bytes = length;
+    if (gate->chain_bytes + gate->ticket_bytes > KEPT_BYTES_MAX)
         gate->forgetful = true;
 }
 
@@ -181,7 +184,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     if (length > SSL3_HM_HEADER_LENGTH && !may_be_read((struct slice){ bytes, length }, kind, SSL_version(ssl) == TLS1_3_VERSION))
         refuse((void *)bytes, length);
     see_session(gate, kind, length);
-    bool grown = takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* where libcurl cannot be told any more */
+    bool grown = kind != SSL3_MT_NEWSESSION_TICKET && takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* HTTP/2 forbids it */
     gate->messages += kind == SSL3_MT_CERTIFICATE_REQUEST ? REQUEST_WEIGHT : 1;
     if (gate->known && (gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);

@@ -224,11 +224,11 @@ Test(post_hostile, a_window_that_stays_shut_does_not_keep_the_processor_busy)
 }
 
 /* Up to the frame that ends the request. */
-static bool read_http2_request(SSL *ssl)
+static bool read_http2_request(SSL *ssl, bool first)
 {
     enum { PREFACE = 24, FRAME_HEAD = 9, DATA = 0, HEADERS = 1, END_STREAM = 1 };
     unsigned char bytes[4096];
-    size_t have = 0, at = PREFACE;
+    size_t have = 0, at = first ? PREFACE : 0;
     for (;;) {
         int count = SSL_read(ssl, bytes + have, (int)(sizeof(bytes) - have));
         if (count <= 0)
@@ -251,7 +251,7 @@ static bool break_the_first(void *ssl)
     bool first = atomic_load(&tls_receiver.connections) == 1;
     const unsigned char *bytes = !first ? answer : breaks_behind_headers ? broken : broken + HEADERS_BYTES;
     size_t length = !first ? sizeof(answer) : (size_t)(broken + sizeof(broken) - bytes);
-    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl) && SSL_write(ssl, bytes, (int)length) > 0 &&
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, bytes, (int)length) > 0 &&
            read_bytes(ssl, INT_MAX);
 }
 
@@ -357,6 +357,15 @@ static void post_five(struct tls_options options, int *connections, int *resumed
     *resumed = atomic_load(&tls_receiver.resumed);
 }
 
+static bool answer_each_by_http2(void *ssl)
+{
+    unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
+    bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0;
+    for (; fine && read_http2_request(ssl, answer[8] == 1); answer[8] += 2)
+        fine = SSL_write(ssl, answer, sizeof(answer)) > 0;
+    return false;
+}
+
 /* libcurl keeps thousands of sessions, of as many receivers. */
 Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
 {
@@ -384,6 +393,19 @@ Test(post_hostile, connections_that_take_much_memory_are_not_kept)
     cr_expect(connections == 5 && resumed == 0, "%d %d: extensions may take fifty times as much", connections, resumed);
     post_five((struct tls_options){ .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d", connections, resumed);
+}
+
+/* OpenSSL keeps the ticket as long as the connection stands, whether the session is kept or not. */
+Test(post_hostile, connections_with_long_tickets_are_not_kept)
+{
+    bool (*const talks[])(void *) = { NULL, answer_each_by_http2 };
+    int connections, resumed;
+    for (size_t i = 0; i < COUNT_OF(talks); i++) {
+        post_five((struct tls_options){ .talk = talks[i], .ticket_bytes = 2048 }, &connections, &resumed);
+        cr_expect_eq(connections, 1, "%zu: %d", i, connections);
+        post_five((struct tls_options){ .talk = talks[i], .ticket_bytes = 60000 }, &connections, &resumed);
+        cr_expect(connections == 5 && resumed == 0, "%zu: %d %d", i, connections, resumed);
+    }
 }
 
 static int added; /* certificates to the chain, before it is shown again */
@@ -436,7 +458,7 @@ static bool talk_while_idle(void *ssl)
 {
     static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
     static const unsigned char ping[] = { 0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
-    if (SSL_write(ssl, no_settings, sizeof(no_settings)) <= 0 || !read_http2_request(ssl) || SSL_write(ssl, answer, sizeof(answer)) <= 0)
+    if (SSL_write(ssl, no_settings, sizeof(no_settings)) <= 0 || !read_http2_request(ssl, true) || SSL_write(ssl, answer, sizeof(answer)) <= 0)
         return false;
     usleep(100 * 1000); /* the connection is idle by then */
     while (SSL_write(ssl, ping, sizeof(ping)) > 0)
