@@ -102,8 +102,8 @@ void deliveries_note_outcome(struct delivery *delivery, const struct outcome *ou
 /* Gives the slot back and tells what follows: the verdict's action, or the same attempt again when the fault was ours. */
 enum action deliveries_end_attempt(struct delivery *delivery, const struct outcome *outcome, const struct verdict *verdict);
 
-/* Connects to an origin, and tells the scheduler if that succeeds. */
-void deliveries_ask(struct deliveries *all, struct slice origin);
+/* While the way out is broken: whom the scheduler wants to be asked. */
+void deliveries_ask(struct deliveries *all, uint64_t now_ms);
 
 /* ---- delivery_set.c: what all have in common ---- */
 

@@ -3,6 +3,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/random.h"
+#include "delivery/witnesses.h"
 
 #include <stdlib.h>
 
@@ -138,14 +139,23 @@ enum action deliveries_end_attempt(struct delivery *d, const struct outcome *out
 
 static void on_heard(void *context, const struct outcome *outcome)
 {
-    struct deliveries *all = context;
     if (outcome->connected)
-        scheduler_note_heard(all->options.scheduler, clock_monotonic_ms());
+        witness_hear(context);
 }
 
-void deliveries_ask(struct deliveries *all, struct slice origin)
+/* Who may not be called, or is held, is not asked. */
+static bool ask(struct deliveries *all, struct witness *witness)
 {
     struct url url;
-    if (guard_judge_url(all->options.guard, origin, &url) == GUARD_OK && hold_list_judge(all->holds, &url).action == HOLD_NOT)
-        lanes_post(all->options.lanes, &url, NULL, on_heard, all);
+    if (guard_judge_url(all->options.guard, witness_origin(witness), &url) != GUARD_OK || hold_list_judge(all->holds, &url).action != HOLD_NOT)
+        return false;
+    lanes_post(all->options.lanes, &url, NULL, on_heard, witness);
+    return true;
+}
+
+void deliveries_ask(struct deliveries *all, uint64_t now_ms)
+{
+    struct witness *witness;
+    while ((witness = scheduler_ask(all->options.scheduler, now_ms)) != NULL && !ask(all, witness))
+        witness_leave_out(witness);
 }

@@ -153,9 +153,7 @@ void deliveries_turn(struct deliveries *all, uint64_t now_ms)
         delivery_defer(container_of(ticket, struct delivery, ticket));
     while ((ticket = scheduler_start(all->options.scheduler, now_ms)) != NULL)
         delivery_start(container_of(ticket, struct delivery, ticket), now_ms);
-    struct slice origin = scheduler_ask(all->options.scheduler, now_ms);
-    if (origin.length > 0)
-        deliveries_ask(all, origin);
+    deliveries_ask(all, now_ms);
     bury(all);
     show_gauges(all);
 }

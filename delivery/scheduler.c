@@ -25,7 +25,6 @@ struct scheduler {
     struct directory *directory;
     struct egress egress;
     struct witnesses *witnesses;
-    uint64_t ask_ms; /* when the next one may be asked */
     struct slots slots;
     uint64_t pause_until_ms;
     uint64_t latest_ms; /* of all calls: time never goes back in here, though one call may have looked at the clock before another */
@@ -87,16 +86,6 @@ static uint64_t advance(struct scheduler *scheduler, uint64_t now_ms)
     return scheduler->latest_ms;
 }
 
-static void keep_on(struct list *list, struct link *link, bool on)
-{
-    if (on != link_is_free(link))
-        return;
-    if (on)
-        list_append(list, link);
-    else
-        list_remove(list, link);
-}
-
 static bool has_room(const struct scheduler *scheduler, const struct origin *origin)
 {
     return origin_has_room(origin, scheduler->options.origin_max_connections);
@@ -117,9 +106,9 @@ static void arrange(struct scheduler *scheduler, struct endpoint *endpoint)
     bool room = has_room(scheduler, origin) && origin_is_next(origin, endpoint);
     for (int kind = 0; kind < 2; kind++)
         slots_line_up(&scheduler->slots, endpoint, kind, open && room && endpoint->waiting[kind].length > 0);
-    keep_on(&origin->blocked, &endpoint->blocked, open && !room);
-    keep_on(&scheduler->draining, &endpoint->draining, waits && endpoint->record.rest == ENDPOINT_RESTING);
-    keep_on(&scheduler->crowded, &endpoint->crowded, endpoint_is_crowded(endpoint, &scheduler->limits));
+    list_keep(&origin->blocked, &endpoint->blocked, open && !room);
+    list_keep(&scheduler->draining, &endpoint->draining, waits && endpoint->record.rest == ENDPOINT_RESTING);
+    list_keep(&scheduler->crowded, &endpoint->crowded, endpoint_is_crowded(endpoint, &scheduler->limits));
     directory_keep(scheduler->directory, endpoint, scheduler->latest_ms);
 }
 
@@ -440,20 +429,16 @@ static bool asks(const struct scheduler *scheduler)
     return scheduler->egress.down && !list_is_empty(&scheduler->by_age) && witnesses_exist(scheduler->witnesses);
 }
 
-struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms)
+struct witness *scheduler_ask(struct scheduler *scheduler, uint64_t now_ms)
 {
     now_ms = advance(scheduler, now_ms);
-    if (!asks(scheduler) || now_ms < scheduler->ask_ms)
-        return (struct slice){ NULL, 0 };
-    scheduler->ask_ms = now_ms + EGRESS_PROBE_MS;
-    return witnesses_choose(scheduler->witnesses, scheduler->egress.down_since_ms, now_ms);
-}
-
-void scheduler_note_heard(struct scheduler *scheduler, uint64_t now_ms)
-{
-    now_ms = advance(scheduler, now_ms);
-    if (scheduler->egress.down && witnesses_hear(scheduler->witnesses))
-        egress_note_heard(&scheduler->egress, now_ms);
+    uint64_t broken_since_ms = scheduler->egress.down_since_ms;
+    if (!asks(scheduler) || now_ms < witnesses_next_ms(scheduler->witnesses))
+        return NULL;
+    if (!witnesses_suffice(scheduler->witnesses, broken_since_ms))
+        return witnesses_choose(scheduler->witnesses, broken_since_ms, now_ms);
+    egress_note_heard(&scheduler->egress, now_ms);
+    return NULL;
 }
 
 /* When something may start although nothing ends before. */
@@ -471,8 +456,9 @@ uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms)
 {
     uint64_t next_ms = next_start_ms(scheduler, now_ms);
     const struct ticket *ticket = oldest(scheduler);
-    if (asks(scheduler) && scheduler->ask_ms < next_ms)
-        return scheduler->ask_ms > now_ms ? scheduler->ask_ms : now_ms;
+    uint64_t ask_ms = asks(scheduler) ? witnesses_next_ms(scheduler->witnesses) : UINT64_MAX;
+    if (ask_ms < next_ms)
+        return ask_ms > now_ms ? ask_ms : now_ms;
     if (ticket == NULL || scheduler->egress.down)
         return next_ms;
     if (!list_is_empty(&scheduler->draining))

@@ -91,11 +91,9 @@ void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t
 /* When scheduler_start, scheduler_overdue or scheduler_ask may have something new without any other call (a rest ends, a wait is over); UINT64_MAX: never. */
 uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms);
 
-/* While the way out is broken and events wait: an origin that should be connected to, without an event, to hear whether it still is. Empty: none at
- * the moment. */
-struct slice scheduler_ask(struct scheduler *scheduler, uint64_t now_ms);
-/* One of them connected. */
-void scheduler_note_heard(struct scheduler *scheduler, uint64_t now_ms);
+/* While the way out is broken and events wait: whom to connect to, without an event, to hear whether it still is (delivery/witnesses.h). NULL: nobody at
+ * the moment. It works again with the first call after enough were heard. */
+struct witness *scheduler_ask(struct scheduler *scheduler, uint64_t now_ms);
 
 struct scheduler_counts {
     uint32_t in_flight[2]; /* first attempts, retries */

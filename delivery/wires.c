@@ -102,20 +102,14 @@ static void on_closed(uv_handle_t *handle)
     wires_free_when_over(wires);
 }
 
-static void leave(struct list *list, struct link *link)
-{
-    if (!link_is_free(link))
-        list_remove(list, link);
-}
-
 static void wire_forget(struct wire *wire)
 {
     struct wires *wires = wire->wires;
     wires->by_fd[wire->fd] = NULL;
-    leave(&wires->idle, &wire->idle);
-    leave(&wires->fresh, &wire->fresh);
-    leave(&wires->resting, &wire->rest);
-    leave(&wires->put_off, &wire->put_off);
+    list_keep(&wires->idle, &wire->idle, false);
+    list_keep(&wires->fresh, &wire->fresh, false);
+    list_keep(&wires->resting, &wire->rest, false);
+    list_keep(&wires->put_off, &wire->put_off, false);
     wires->open -= wire->ours && wire->seen;
     wires->closing++;
     uv_close((uv_handle_t *)&wire->poll, on_closed);
@@ -236,8 +230,8 @@ static void wire_spoil(struct wire *wire)
     for (int i = 0; i < SPOIL_READS_MAX && count > 0; i++)
         count = recv(wire->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
     poll_nothing(wire);
-    leave(&wire->wires->idle, &wire->idle);
-    leave(&wire->wires->put_off, &wire->put_off);
+    list_keep(&wire->wires->idle, &wire->idle, false);
+    list_keep(&wire->wires->put_off, &wire->put_off, false);
 }
 
 /* Whether the peer has closed its side, whatever there is still to read. */
@@ -292,8 +286,7 @@ static void wire_rest(struct wire *wire, unsigned but_for)
         poll_for(wire, but_for);
     else
         poll_nothing(wire);
-    if (link_is_free(&wire->rest))
-        list_append(&wires->resting, &wire->rest);
+    list_keep(&wires->resting, &wire->rest, true);
     if (!uv_is_active((uv_handle_t *)&wires->wake))
         uv_timer_start(&wires->wake, on_wake, REST_MS, 0);
 }
@@ -309,7 +302,7 @@ static void wire_judge(struct wire *wire, int events)
         wire_rest(wire, 0);
     } else { /* the peer said something: perhaps that it takes more */
         wire->fruitless = 0;
-        leave(&wire->wires->resting, &wire->rest);
+        list_keep(&wire->wires->resting, &wire->rest, false);
         if (wire->polled != wire->watched)
             poll_for(wire, wire->watched);
     }
@@ -409,7 +402,7 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     wire->watched = events;
     wires->open += wire->ours && !wire->seen;
     wire->seen = true;
-    leave(&wires->resting, &wire->rest);
+    list_keep(&wires->resting, &wire->rest, false);
     if (events != WIRE_WRITE) /* before the answer is there: a connection that was reset right behind it is not connected any more */
         wire->proven = wire->proven || is_connected(fd);
     if (events == 0) {
@@ -417,8 +410,8 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     } else {
         if (!link_is_free(&wire->idle))
             wire->heard = 0;
-        leave(&wires->idle, &wire->idle);
-        leave(&wires->fresh, &wire->fresh);
+        list_keep(&wires->idle, &wire->idle, false);
+        list_keep(&wires->fresh, &wire->fresh, false);
         if (wire->polled != events)
             poll_for(wire, events);
     }

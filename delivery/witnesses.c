@@ -2,6 +2,7 @@
 
 #include "consumer/base/check.h"
 #include "consumer/base/memory.h"
+#include "delivery/egress.h"
 #include "delivery/guard.h"
 
 #include <stdlib.h>
@@ -14,14 +15,16 @@ struct witness {
     uint64_t asked_ms;
     uint32_t site;
     uint16_t length;
+    bool heard; /* since it was asked */
+    bool left_out;
     char origin[GUARD_ORIGIN_MAX];
 };
 
 struct witnesses {
     struct witness *places[WITNESSES_MAX]; /* by site; a few sites may want the same one */
     bool exist;
-    uint64_t broken_since_ms;     /* what they are asked about */
-    uint32_t known, asked, heard; /* likewise: how many could be, were, answered */
+    struct witness *chosen; /* last; NULL: nobody was */
+    uint64_t next_ms;
 };
 
 struct witnesses *witnesses_create(void)
@@ -46,6 +49,7 @@ void witnesses_note(struct witnesses *witnesses, struct slice origin, uint64_t h
     struct witness **place = &witnesses->places[site % WITNESSES_MAX], *witness = *place;
     if (witness != NULL && witness->hash == hash) {
         witness->connected_ms = now_ms;
+        witness->left_out = false;
         return;
     }
     if (witness != NULL && !gives_way(witness, site, now_ms))
@@ -59,6 +63,7 @@ void witnesses_note(struct witnesses *witnesses, struct slice origin, uint64_t h
     witness->hash = hash;
     witness->connected_ms = now_ms;
     witness->asked_ms = 0;
+    witness->left_out = false;
     witness->site = site;
     witness->length = (uint16_t)origin.length;
     memcpy(witness->origin, origin.start, origin.length);
@@ -77,7 +82,7 @@ static uint64_t asked_ms(const struct witness *witness, uint64_t broken_since_ms
 
 static bool is_known(const struct witness *witness, uint64_t broken_since_ms)
 {
-    return witness != NULL && broken_since_ms <= witness->connected_ms + WITNESS_KNOWN_MS;
+    return witness != NULL && !witness->left_out && broken_since_ms <= witness->connected_ms + WITNESS_KNOWN_MS;
 }
 
 static bool was_just_asked(const struct witness *witness, uint64_t now_ms)
@@ -91,36 +96,55 @@ static bool comes_before(const struct witness *a, const struct witness *b, uint6
     return asked_a != asked_b ? asked_a < asked_b : a->since_ms < b->since_ms;
 }
 
-static void ask_anew(struct witnesses *witnesses, uint64_t broken_since_ms)
+bool witnesses_suffice(const struct witnesses *witnesses, uint64_t broken_since_ms)
 {
-    if (witnesses->broken_since_ms != broken_since_ms)
-        witnesses->asked = witnesses->heard = 0;
-    witnesses->broken_since_ms = broken_since_ms;
-    witnesses->known = 0;
-}
-
-struct slice witnesses_choose(struct witnesses *witnesses, uint64_t broken_since_ms, uint64_t now_ms)
-{
-    struct witness *best = NULL;
-    ask_anew(witnesses, broken_since_ms);
+    uint32_t known = 0, asked = 0, heard = 0;
     for (size_t i = 0; i < WITNESSES_MAX; i++) {
-        struct witness *witness = witnesses->places[i];
+        const struct witness *witness = witnesses->places[i];
         if (!is_known(witness, broken_since_ms))
             continue;
-        witnesses->known++;
-        if (!was_just_asked(witness, now_ms) && (best == NULL || comes_before(witness, best, broken_since_ms)))
-            best = witness;
+        bool was_asked = asked_ms(witness, broken_since_ms) > 0;
+        known++;
+        asked += was_asked;
+        heard += was_asked && witness->heard;
     }
-    if (best == NULL)
-        return (struct slice){ NULL, 0 };
-    best->asked_ms = now_ms;
-    witnesses->asked++;
-    return (struct slice){ best->origin, best->length };
+    return asked >= (known < WITNESSES_ENOUGH ? known : WITNESSES_ENOUGH) && heard * 10 > asked;
 }
 
-bool witnesses_hear(struct witnesses *witnesses)
+struct witness *witnesses_choose(struct witnesses *witnesses, uint64_t broken_since_ms, uint64_t now_ms)
 {
-    uint32_t enough = witnesses->known < WITNESSES_ENOUGH ? witnesses->known : WITNESSES_ENOUGH;
-    witnesses->heard++;
-    return witnesses->asked >= enough && witnesses->heard * 10 > witnesses->asked;
+    struct witness *best = NULL;
+    for (size_t i = 0; i < WITNESSES_MAX; i++) {
+        struct witness *witness = witnesses->places[i];
+        if (is_known(witness, broken_since_ms) && !was_just_asked(witness, now_ms) && (best == NULL || comes_before(witness, best, broken_since_ms)))
+            best = witness;
+    }
+    if (best != NULL) {
+        best->asked_ms = now_ms;
+        best->heard = false;
+    }
+    witnesses->chosen = best;
+    witnesses->next_ms = now_ms + EGRESS_PROBE_MS;
+    return best;
+}
+
+uint64_t witnesses_next_ms(const struct witnesses *witnesses)
+{
+    return witnesses->chosen != NULL && witnesses->chosen->left_out ? 0 : witnesses->next_ms;
+}
+
+struct slice witness_origin(const struct witness *witness)
+{
+    return (struct slice){ witness->origin, witness->length };
+}
+
+void witness_hear(struct witness *witness)
+{
+    witness->heard = true;
+}
+
+void witness_leave_out(struct witness *witness)
+{
+    witness->left_out = true;
+    witness->asked_ms = 0;
 }

@@ -69,6 +69,15 @@ static inline struct link *list_take(struct list *list)
     return first;
 }
 
+/* Sees to it that the link, which is on this list or on none, is on it or not. */
+static inline void list_keep(struct list *list, struct link *link, bool on)
+{
+    if (on && link_is_free(link))
+        list_append(list, link);
+    else if (!on && !link_is_free(link))
+        list_remove(list, link);
+}
+
 /* Visits every link; the body may remove the link it is at, but no other. */
 #define LIST_EACH(list, link)                                                                                                                        \
     for (struct link *link = (list)->head.next, *link##_next = link->next; link != &(list)->head; link = link##_next, link##_next = link->next)

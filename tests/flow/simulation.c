@@ -1,6 +1,7 @@
 #include "tests/flow/simulation.h"
 
 #include "consumer/base/memory.h"
+#include "delivery/witnesses.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,15 +321,16 @@ static void produce_and_again(struct simulation *simulation, struct site *site)
 
 static void ask(struct simulation *simulation)
 {
-    struct slice origin = scheduler_ask(simulation->scheduler, simulation->now_ms), host = origin;
-    if (origin.length == 0)
+    struct witness *witness = scheduler_ask(simulation->scheduler, simulation->now_ms);
+    if (witness == NULL)
         return;
+    struct slice host = witness_origin(witness);
     host.start += strlen("https://");
     host.length -= strlen("https://");
     for (size_t i = 0; i < simulation->site_count; i++) {
         struct site *site = &simulation->sites[i];
         if (slice_is(host, site->host) && receive(simulation, site).end.connected)
-            scheduler_note_heard(simulation->scheduler, simulation->now_ms);
+            witness_hear(witness);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "consumer/base/memory.h"
 #include "delivery/egress.h"
+#include "delivery/witnesses.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -826,6 +827,43 @@ Test(scheduler, what_has_nothing_to_do_with_the_way_out_counts_even_while_it_is_
 }
 
 /* ---- everything at once ---- */
+
+static void connect_witness(const char *host)
+{
+    char text[200];
+    struct url url = make_url(text, host, "/");
+    struct attempt_end end = delivered;
+    end.url = &url;
+    cr_assert(enqueue_at(&tickets[0], host, "/"));
+    cr_assert_eq(start(), &tickets[0]);
+    cr_assert_eq(finish(&tickets[0], &end), ATTEMPT_COUNTS);
+    now_ms++;
+}
+
+/* Nine of whom were heard; the others, who came later, are the stranger's whose events wait. */
+Test(scheduler, of_those_who_were_asked_the_last_ones_do_not_have_to_answer)
+{
+    open_scheduler();
+    for (int i = 0; i < 12; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), i < 9 ? "good%d.example" : "bad%d.example", i);
+        connect_witness(host);
+    }
+    break_way_out();
+    cr_assert(enqueue_at(&tickets[0], "f0.example", "/"));
+    for (int i = 0; i < 10; i++) {
+        struct witness *witness = scheduler_ask(scheduler, now_ms);
+        cr_assert_not_null(witness, "%d", i);
+        if (i < 9)
+            witness_hear(witness);
+        cr_assert_null(scheduler_ask(scheduler, now_ms));
+        cr_assert(scheduler_counts(scheduler).egress_down, "%d", i);
+        now_ms += EGRESS_PROBE_MS;
+        cr_assert_leq(scheduler_next_ms(scheduler, now_ms), now_ms);
+    }
+    cr_assert_null(scheduler_ask(scheduler, now_ms));
+    cr_assert_not(scheduler_counts(scheduler).egress_down);
+}
 
 static struct ticket *queued[2000], *flying[2000];
 static size_t queued_count, flying_count;
