@@ -168,7 +168,7 @@ static int64_t kept_until_ms(const struct run *run, const struct copy *copy)
     const struct topic_found *found = found_of(run, copy->topic, &name);
     if (found == NULL || !found->config_known || found->shape.retention_ms < 0 || copy->timestamp_ms < 0)
         return 0;
-    return copy->timestamp_ms + found->shape.retention_ms;
+    return found->shape.retention_ms < INT64_MAX - copy->timestamp_ms ? copy->timestamp_ms + found->shape.retention_ms : 0;
 }
 
 static const char *redis_word(const struct run *run)

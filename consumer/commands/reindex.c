@@ -58,7 +58,7 @@ static bool read_arguments(struct run *run, int argc, char **argv)
     }
     if (optind < argc)
         return complain("takes no arguments but options");
-    return run->search.selection.since_ms != 0 || complain("since when? --since WHEN");
+    return run->search.selection.since_written != NULL || complain("since when? --since WHEN");
 }
 
 static void put(void *context, enum pointer_result result)

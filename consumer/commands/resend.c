@@ -75,7 +75,7 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         if (!take_option(run, option))
             return false;
     const struct selection *selection = &run->again.search.selection;
-    bool ranged = selection->since_ms != 0 || selection->has_places;
+    bool ranged = selection->since_written != NULL || selection->has_places;
     for (; optind < argc; optind++) {
         if (run->id_count == SELECTION_VALUES_MAX)
             return complain(argv[optind], "at most 64 tasks at once");

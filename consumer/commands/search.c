@@ -81,7 +81,7 @@ static bool read_export(struct search *search, FILE *file, const char *path)
         number++;
         if (number == 1 && strncmp(line, EXPORT_HEAD, sizeof(EXPORT_HEAD) - 1) != 0)
             fine = complain(search, path, "this is no file of `jobhook dlq list --export`: its first line is another");
-        if (number == 1)
+        if (number == 1 && fine)
             snprintf(search->topic, sizeof(search->topic), "%.*s", (int)strcspn(line + sizeof(EXPORT_HEAD) - 1, " \n"),
                      line + sizeof(EXPORT_HEAD) - 1);
         if (!fine || line[0] == '#' || line[0] == '\n')
@@ -136,13 +136,19 @@ static bool add_range(struct search *search, const struct topic_range *range)
     return topic_reader_add(search->reader, search->topic, range, problem, sizeof(problem)) || complain(search, "", problem);
 }
 
+/* A place may come from a record in Redis, or from a header. */
+static int64_t after(int64_t offset)
+{
+    return offset < INT64_MAX ? offset + 1 : INT64_MAX;
+}
+
 static bool add_ranges_of_places(struct search *search)
 {
     const struct selection *selection = &search->selection;
     for (size_t i = 0; i < selection->place_count;) {
         struct topic_range range = { .partition = selection->places[i].partition, .from_offset = selection->places[i].offset };
         while (i < selection->place_count && selection->places[i].partition == range.partition)
-            range.until_offset = selection->places[i++].offset + 1;
+            range.until_offset = after(selection->places[i++].offset);
         if (!add_range(search, &range))
             return false;
     }

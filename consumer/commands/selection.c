@@ -122,7 +122,7 @@ bool selection_is_empty(const struct selection *selection)
     for (int kind = 0; kind < SELECTION_KINDS; kind++)
         if (selection->kinds[kind].count > 0)
             return false;
-    return selection->since_ms == 0 && selection->until_ms == 0 && !selection->has_places;
+    return selection->since_written == NULL && selection->until_written == NULL && !selection->has_places;
 }
 
 static bool place_is_taken(const struct selection *selection, const struct topic_record *record)
@@ -138,7 +138,8 @@ bool selection_may_take(const struct selection *selection, const struct topic_re
     int64_t time_ms = record->content.timestamp_ms;
     if (selection->has_places && !place_is_taken(selection, record))
         return false;
-    return (selection->since_ms == 0 || time_ms >= selection->since_ms) && (selection->until_ms == 0 || time_ms < selection->until_ms);
+    return (selection->since_written == NULL || time_ms >= selection->since_ms) &&
+           (selection->until_written == NULL || time_ms < selection->until_ms);
 }
 
 static bool value_fits(struct slice text, const char *value, bool may_end_in_star)

@@ -23,8 +23,8 @@ struct selection {
         const char *values[SELECTION_VALUES_MAX]; /* borrowed: the program's arguments */
         size_t count;
     } kinds[SELECTION_KINDS];
-    int64_t since_ms, until_ms;                /* by the records' timestamps, the second excluded; 0: no matter */
-    const char *since_written, *until_written; /* as they were given; NULL: not at all */
+    int64_t since_ms, until_ms;                /* by the records' timestamps, the second excluded */
+    const char *since_written, *until_written; /* as they were given; NULL: not at all, no matter when */
     bool has_places;                           /* then only these */
     struct selection_place *places;
     size_t place_count, place_room;

@@ -42,7 +42,7 @@ static enum trace_result read_one(struct trace *trace, struct topic_reader *read
 enum trace_result trace_event(struct trace *trace, struct event **event)
 {
     const struct record *record = trace->record;
-    if (record->partition < 0 || record->offset < 0)
+    if (record->partition < 0 || record->offset < 0 || record->offset == INT64_MAX)
         return TRACE_GONE;
     struct topic_reader *reader = topic_reader_create(trace->settings, trace->problem, sizeof trace->problem);
     if (reader == NULL)

@@ -68,6 +68,18 @@ Test(entry, what_cannot_be_read_is_said)
     entry_finish(&entry);
 }
 
+/* A script whose date came out as the beginning of time must not get everything. */
+Test(selection, the_beginning_of_time_is_a_moment)
+{
+    struct topic_record record = record_of(COUNT_OF(headers), VALUE);
+    struct selection selection = { .until_written = "1970-01-01" };
+    cr_assert_not(selection_is_empty(&selection));
+    cr_assert_not(selection_may_take(&selection, &record));
+    selection = (struct selection){ .since_written = "1970-01-01" };
+    cr_assert_not(selection_is_empty(&selection));
+    cr_assert(selection_may_take(&selection, &record));
+}
+
 Test(selection, each_kind_takes_what_it_names)
 {
     cr_assert(takes(SELECTION_REASON, "exhausted"));
