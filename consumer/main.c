@@ -3,8 +3,10 @@
 #include "consumer/commands/commands.h"
 #include "consumer/privileges.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
     { .name = "run",
@@ -100,8 +102,19 @@ static int help_on(const struct command *command)
     return fflush(stdout) == 0 ? COMMAND_FINE : COMMAND_FAILED;
 }
 
+/* Where one of them is closed, what is opened next would take its place, and be written to. */
+static void fill_standard_descriptors(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     privileges_give_up();
     memory_init();
     if (argc < 2)

@@ -33,6 +33,14 @@ def test_wrong_usage_is_told_and_exits_with_2(arguments):
     assert status == 2 and errors.strip()
 
 
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_a_standard_descriptor_may_be_closed(descriptor):
+    """libuv would end the program when a handle of its own had that number."""
+    result = subprocess.run(["bash", "-c", f'exec "$0" status x {descriptor}>&-', harness.BINARY], env={"PATH": "/usr/bin:/bin", **GOOD}, timeout=60,
+                            capture_output=True)
+    assert result.returncode == 1, result
+
+
 WRONG = {
     "JOBHOOK_RETRY_DELAYS": "1s,soon", "JOBHOOK_MAX_IN_FLIGHT": "0", "JOBHOOK_ATTEMPT_TIMEOUT": "10", "JOBHOOK_EGRESS_ALLOW": "127.0.0.0/40",
     "JOBHOOK_REDIS_DOWN": "maybe", "JOBHOOK_HTTP_LISTEN": "everywhere", "JOBHOOK_FINAL_STATUSES": "200", "JOBHOOK_MAX_EVENT_BYTES": "8MB", "JOBHOOK_TOPPIC": "x",
