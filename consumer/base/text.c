@@ -295,6 +295,13 @@ static void append_json_escape(struct text *text, unsigned char c)
     text_printf(text, "\\u%04x", c);
 }
 
+/* Line ends in JavaScript, and what makes a terminal show text in another order than it has, or not at all. */
+static bool is_deceptive(const unsigned char *bytes)
+{
+    unsigned code = (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
+    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
+
 /* Appends the character at `bytes`, and returns how many bytes it took. */
 static size_t append_json_character(struct text *text, const unsigned char *bytes, size_t left)
 {
@@ -307,8 +314,8 @@ static size_t append_json_character(struct text *text, const unsigned char *byte
         text_append_string(text, "\xef\xbf\xbd"); /* U+FFFD for each such byte */
         return 1;
     }
-    if (length == 3 && bytes[0] == 0xe2 && bytes[1] == 0x80 && (bytes[2] == 0xa8 || bytes[2] == 0xa9))
-        text_append_string(text, bytes[2] == 0xa8 ? "\\u2028" : "\\u2029"); /* line ends in JavaScript */
+    if (length == 3 && is_deceptive(bytes))
+        text_printf(text, "\\u%04x", (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU));
     else if (length == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
         text_printf(text, "\\u%04x", bytes[1]); /* C1: some terminals obey them */
     else

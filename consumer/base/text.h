@@ -54,7 +54,7 @@ void text_append_i64(struct text *text, int64_t value);
 void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* ,"name": with the comma or without: how a member of a JSON object begins. The name is a literal of ours, in which nothing is to be escaped. */
 void text_append_member(struct text *text, const char *name, bool comma);
-/* A JSON string with its quotes: control characters, DEL, and U+2028/2029 escaped, bytes that are not UTF-8 replaced by U+FFFD. */
+/* A JSON string with its quotes: control characters, DEL, line ends, and what hides or turns text round (U+202E) escaped, bytes that are not UTF-8 replaced by U+FFFD. */
 void text_append_json(struct text *text, struct slice slice);
 
 static inline struct slice text_slice(const struct text *text)

@@ -188,6 +188,7 @@ def main():
     global SECRETS, FOLDER
     if len(sys.argv) != 3:
         sys.exit(__doc__)
+    sys.stdout.reconfigure(errors="backslashreplace")  # an id may hold what the terminal cannot show
     SECRETS = read_secrets(os.environ.get("WEBHOOK_SECRETS", ""))
     FOLDER = sys.argv[2]
     host, _, port = sys.argv[1].rpartition(":")

@@ -21,7 +21,7 @@
 {{- if hasKey $seen $variable -}}
 {{- fail (printf "%s is given under %s and as kafkaProperties.%s: remove one of them" $variable (get $seen $variable) $name) -}}
 {{- end -}}
-{{- if regexMatch "(password|secret|sasl\\.jaas|\\.pem$)" $name -}}
+{{- if regexMatch "(password|passphrase|secret|sasl\\.oauthbearer\\.config|sasl\\.jaas|\\.pem$)" $name -}}
 {{- fail (printf "kafkaProperties.%s is a secret: give %s under secrets or existingSecrets" $name $variable) -}}
 {{- end -}}
 {{- end -}}

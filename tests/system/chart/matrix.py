@@ -64,6 +64,7 @@ REFUSED = {
     "a secret in the open": (least(settings={"JOBHOOK_SIGNING_KEYS": "whsec_a"}), "settings.JOBHOOK_SIGNING_KEYS is a secret: give it under secrets or existingSecrets"),
     "a password in the open": ({"settings": {**BROKERS, "JOBHOOK_REDIS_URL": "redis://:p@r"}}, "settings.JOBHOOK_REDIS_URL holds a password"),
     "Kafka's password in the open": (least(kafkaProperties={"sasl.password": "p"}), "kafkaProperties.sasl.password is a secret: give KAFKA_SASL_PASSWORD under"),
+    "a token's configuration in the open": (least(kafkaProperties={"sasl.oauthbearer.config": "p"}), "kafkaProperties.sasl.oauthbearer.config is a secret"),
     "a property that safety rests on": (least(kafkaProperties={"enable.auto.commit": True}), "enable.auto.commit"),
     "no copies": (least(replicas=0), "replicas"),
     "scaling to nothing": (least(autoscaling={"type": "keda", "min": 0}), "min"),
