@@ -329,6 +329,58 @@ static bool split_port(struct slice value, struct slice *host, struct slice *por
     return true;
 }
 
+static bool is_address(struct slice host, int family)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    unsigned char bytes[sizeof(struct in6_addr)];
+    if (host.length >= sizeof(text))
+        return false;
+    memcpy(text, host.start, host.length);
+    return inet_pton(family, text, bytes) == 1;
+}
+
+/* Labels of letters, digits, hyphens and underscores, with a last dot perhaps. */
+static bool is_dns_name(struct slice host)
+{
+    enum { NAME_BYTES_MAX = 253, LABEL_BYTES_MAX = 63 };
+    size_t label = 0;
+    for (size_t i = 0; i < host.length; i++) {
+        char c = host.start[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (c == '.' ? label == 0 : !plain || label == LABEL_BYTES_MAX)
+            return false;
+        label = c == '.' ? 0 : label + 1;
+    }
+    return host.length > 0 && host.length <= NAME_BYTES_MAX;
+}
+
+/* In brackets a zone may follow: fe80::1%25eth0. What consists of digits and dots is an address or nothing. */
+static bool is_host(struct slice host, int family)
+{
+    const char *percent = family == AF_INET6 ? memchr(host.start, '%', host.length) : NULL;
+    if (percent != NULL) {
+        struct slice zone = { percent + 1, host.length - (size_t)(percent + 1 - host.start) };
+        return is_dns_name(zone) && is_address((struct slice){ host.start, (size_t)(percent - host.start) }, family);
+    }
+    bool numeric = slice_trim(host, "0123456789.").length == 0;
+    return family == AF_INET6 || numeric ? is_address(host, family) : is_dns_name(host);
+}
+
+/* libcurl ends them at the first '@', and what it cannot decode makes it go to the receiver without the proxy. */
+static bool are_credentials(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.start[i] == '@')
+            return false;
+        if (value.start[i] != '%')
+            continue;
+        int high = i + 2 < value.length ? text_hex_value(value.start[i + 1]) : -1, low = high < 0 ? -1 : text_hex_value(value.start[i + 2]);
+        if (low < 0 || high * 16 + low < ' ')
+            return false;
+    }
+    return true;
+}
+
 /* Without a port libcurl would take one of its own choice; a path it would leave out. */
 static bool is_proxy(struct slice value)
 {
@@ -341,17 +393,18 @@ static bool is_proxy(struct slice value)
     if (strpbrk(start, "/?#\\") != NULL)
         return false;
     const char *at = memrchr(start, '@', (size_t)(end - start));
+    if (at != NULL && !are_credentials((struct slice){ start, (size_t)(at - start) }))
+        return false;
     server.start = at == NULL ? start : at + 1;
     server.length = (size_t)(end - server.start);
-    return split_port(server, &host, &port, &family) && host.length > 0 && (family == AF_INET6 || memchr(host.start, ':', host.length) == NULL) &&
-           slice_to_u64(port, UINT16_MAX, &number) && number > 0;
+    return split_port(server, &host, &port, &family) && is_host(host, family) && slice_to_u64(port, UINT16_MAX, &number) && number > 0;
 }
 
 bool parse_proxy(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
 {
     if (value.length > 0 && !is_proxy(value))
-        return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path; /, ? and # in a password are written %2F, %3F "
-                               "and %23");
+        return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path, the host a name in DNS, an IPv4 or an [IPv6] "
+                               "address; /, ?, #, @ and % in a password are written %2F, %3F, %23, %40 and %25, and it holds no control character");
     return keep(row, value, settings);
 }
 

@@ -450,13 +450,18 @@ Test(settings, nat64_prefix)
 
 Test(settings, proxies)
 {
-    static const char *const taken[] = { "http://user:pass@proxy:3128", "https://u:p@ss@192.0.2.1:1", "http://[2001:db8::1]:65535" };
-    static const char *const refused[] = { "proxy:3128",          "socks5://proxy:1080",   "http://proxy:3128/",    "http://pro xy:3128",
-                                           "http://proxy",        "http://proxy:",         "http://proxy:0",        "http://proxy:65536",
-                                           "http://proxy:+80",    "http://proxy:3128/way", "http://proxy:3128?x",   "http://proxy:3128#x",
-                                           "http://:3128",        "http://u:p@:3128",      "http://u:p/w@proxy:80", "http://2001:db8::1:3128",
-                                           "http://[::1]",        "http://[::1]3128",      "http://u\\@proxy:3128", "http://",
-                                           "https://user:p@proxy" };
+    static const char *const taken[] = { "http://user:pass@proxy:3128", "https://u:p%40ss@192.0.2.1:1", "http://[2001:db8::1]:65535",
+                                         "http://[fe80::1%25eth0]:1",   "http://a_b.example.com.:1",    "http://\xc3\xa4:@proxy:1" };
+    static const char *const refused[] = { "proxy:3128", "socks5://proxy:1080", "http://proxy:3128/", "http://pro xy:3128", "http://proxy",
+                                           "http://proxy:", "http://proxy:0", "http://proxy:65536", "http://proxy:+80", "http://proxy:3128/way",
+                                           "http://proxy:3128?x", "http://proxy:3128#x", "http://:3128", "http://u:p@:3128", "http://u:p/w@proxy:80",
+                                           "http://2001:db8::1:3128", "http://[::1]", "http://[::1]3128", "http://u\\@proxy:3128", "http://",
+                                           "https://user:p@proxy",
+                                           /* What libcurl cannot use, or would leave out, so that receivers were called without the proxy. */
+                                           "http://[zzz]:1", "http://[]:1", "http://[::1%]:1", "http://[proxy]:1", "http://a%zzb:1", "http://a%41b:1",
+                                           "http://*:1", "http://ex\xc3\xa4mple:1", "http://a..b:1", "http://.:1", "http://1.2.3.256:1",
+                                           "http://u:p@w@proxy:1", "http://u:%00@proxy:1", "http://u%0a@proxy:1", "http://u:%1@proxy:1",
+                                           "http://u:100%@proxy:1" };
     for (size_t i = 0; i < COUNT_OF(taken); i++) {
         must_read(entry("JOBHOOK_PROXY=%s", taken[i]));
         cr_expect_str_eq(settings.proxy, taken[i]);
@@ -464,9 +469,14 @@ Test(settings, proxies)
     }
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         cr_expect_not(READ(entry("JOBHOOK_PROXY=%s", refused[i])), "%s", refused[i]);
-        expect_mistake("JOBHOOK_PROXY=***: must be http://[user:password@]host:port or https://…, without a path; /, ? and # in a password are "
-                       "written %2F, %3F and %23");
+        expect_mistake("JOBHOOK_PROXY=***: must be http://[user:password@]host:port or https://…, without a path, the host a name in DNS, an IPv4 "
+                       "or an [IPv6] address; /, ?, #, @ and % in a password are written %2F, %3F, %23, %40 and %25, and it holds no control "
+                       "character");
     }
+    const char *file = temporary_file("http://u:hush%00@proxy:1", 24);
+    cr_expect_not(READ(entry("JOBHOOK_PROXY_FILE=%s", file)));
+    cr_expect_null(strstr(mistakes.start, "hush"));
+    unlink(file);
 }
 
 Test(settings, files_must_be_readable)
@@ -931,10 +941,10 @@ Test(settings, long_and_odd_values_are_shortened_and_escaped_in_mistakes)
 
 Test(settings, all_effective_values_are_printed_with_their_source_and_secrets_masked)
 {
-    const char *file = temporary_file("redis://app:hush@127.0.0.1:6379/1", 33);
+    const char *file = temporary_file("redis://app:hu@sh@127.0.0.1:6379/1", 34);
     char *environment[] = { BROKERS,
                             (char *)entry("JOBHOOK_REDIS_URL_FILE=%s", file),
-                            "JOBHOOK_PROXY=http://me:hu@sh@proxy:3128",
+                            "JOBHOOK_PROXY=http://me:hush@proxy:3128",
                             "JOBHOOK_GROUP=blue",
                             "KAFKA_SASL_PASSWORD=hush",
                             "KAFKA_SECURITY_PROTOCOL=SASL_SSL",
