@@ -26,6 +26,7 @@ static const struct refusal {
     { "topic.blacklist", "cannot be changed: topics that librdkafka hides would be waited for, for ever" },
     { "transactional.id", "cannot be changed: jobhook writes outside transactions" },
     { "group.protocol", "cannot be changed: partitions are taken away all at once" },
+    { "internal.termination.signal", "cannot be changed: librdkafka would take that signal from jobhook, SIGTERM for one" },
     { "group.id", "is not set here: use JOBHOOK_GROUP" },
     { "bootstrap.servers", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
     { "metadata.broker.list", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
@@ -64,6 +65,8 @@ static const char *why_refused(const char *property)
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (strcmp(property, refusals[i].property) == 0)
             return refusals[i].reason;
+    if (slice_starts_with(slice_of(property), "test.mock."))
+        return "cannot be changed: librdkafka would play the brokers itself, and none of those that are set would be asked";
     return property[0] == '\0' ? "names no property" : NULL;
 }
 

@@ -636,16 +636,25 @@ Test(settings, properties_that_safety_rests_on_are_refused)
                                          "TOPIC_BLACKLIST",
                                          "TRANSACTIONAL_ID",
                                          "GROUP_PROTOCOL",
+                                         "INTERNAL_TERMINATION_SIGNAL",
+                                         "TEST_MOCK_NUM_BROKERS",
+                                         "TEST_MOCK_BROKER_RTT",
                                          "ISOLATION_LEVEL",
                                          "AUTO_OFFSET_RESET",
                                          "GROUP_ID",
                                          "PARTITION_ASSIGNMENT_STRATEGY",
                                          "ENABLE_PARTITION_EOF",
                                          "enable_auto_commit" };
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        cr_expect_not(READ(entry("KAFKA_%s=all", names[i])), "%s", names[i]);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        cr_expect_not(READ(entry("KAFKA_%s=1", names[i])), "%s", names[i]);
+        cr_expect(strstr(mistakes.start, " cannot be changed: ") != NULL || strstr(mistakes.start, " is not set here: ") != NULL, "%s",
+                  mistakes.start);
+    }
     READ("KAFKA_ACKS=1");
     expect_mistake("KAFKA_ACKS=\"1\": acks cannot be changed: a retry record counts only when all replicas have it");
+    READ("KAFKA_TEST_MOCK_NUM_BROKERS=1");
+    expect_mistake("KAFKA_TEST_MOCK_NUM_BROKERS=\"1\": test.mock.num.brokers cannot be changed: librdkafka would play the brokers itself, and none "
+                   "of those that are set would be asked");
     READ("KAFKA_BOOTSTRAP_SERVERS=a:1");
     expect_mistake("KAFKA_BOOTSTRAP_SERVERS=\"a:1\": bootstrap.servers is not set here: use JOBHOOK_KAFKA_BROKERS");
     READ("KAFKA_METADATA_BROKER_LIST=a:1");
