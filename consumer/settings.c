@@ -266,6 +266,8 @@ static void read_entry(struct reading *reading, const char *entry)
     if (slice_starts_with(name, "JOBHOOK_")) {
         if (!is_row(name) && !is_row(base) && !is_from_kubernetes(name))
             report_unknown(reading, name);
+    } else if (slice_starts_with(name, "KAFKA_") && !slice_starts_with(base, "KAFKA_")) { /* KAFKA_FILE: the file of nothing */
+        report_unknown(reading, name);
     } else if (slice_starts_with(name, "KAFKA_") && !is_from_kubernetes(name)) {
         bool told_already = base.length != name.length && find(reading->environment, base) != NULL; /* both are set: once is enough */
         if (!told_already)

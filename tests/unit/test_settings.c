@@ -556,6 +556,7 @@ Test(settings, unknown_names_are_mistakes_with_a_hint)
         { "JOBHOOK_REDIS_UR_FILE=x", "JOBHOOK_REDIS_UR_FILE is not a setting: did you mean JOBHOOK_REDIS_URL_FILE?" },
         { "JOBHOOK_COMPLETELY_ELSEWHERE=1", "JOBHOOK_COMPLETELY_ELSEWHERE is not a setting" },
         { "JOBHOOK_=1", "JOBHOOK_ is not a setting" },
+        { "KAFKA_FILE=1", "KAFKA_FILE is not a setting" },
         { "JOBHOOK_topic=a", "JOBHOOK_topic is not a setting" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
