@@ -32,6 +32,10 @@ static const struct refusal {
     { "metadata.broker.list", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
 };
 
+/* How long librdkafka knows a topic; the former is thrice the latter where it is not set. */
+static const char *const ages[] = { "metadata.max.age.ms", "topic.metadata.refresh.interval.ms" };
+enum { AGE_LEAST_MS = 1000 };
+
 /* KAFKA_SECURITY_PROTOCOL → security.protocol; owned by the caller. */
 static char *property_of(struct slice name)
 {
@@ -60,20 +64,31 @@ bool settings_kafka_is_secret(struct slice name)
     return secret;
 }
 
-static const char *why_refused(const char *property)
+static bool is_too_young(const char *property, struct slice value)
+{
+    uint64_t age_ms;
+    for (size_t i = 0; i < COUNT_OF(ages); i++)
+        if (strcmp(property, ages[i]) == 0)
+            return !slice_to_u64(value, INT32_MAX, &age_ms) || age_ms < AGE_LEAST_MS;
+    return false;
+}
+
+static const char *why_refused(const char *property, struct slice value)
 {
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (strcmp(property, refusals[i].property) == 0)
             return refusals[i].reason;
     if (slice_starts_with(slice_of(property), "test.mock."))
         return "cannot be changed: librdkafka would play the brokers itself, and none of those that are set would be asked";
+    if (is_too_young(property, value))
+        return "must be a whole number from 1000: librdkafka would forget the topics before it has joined them, or never see new ones";
     return property[0] == '\0' ? "names no property" : NULL;
 }
 
 bool settings_add_kafka(struct settings *settings, struct slice name, struct slice value, struct text *problem)
 {
     char *property = property_of(name);
-    const char *refused = why_refused(property);
+    const char *refused = why_refused(property, value);
     if (refused != NULL) {
         text_printf(problem, "%s%s%s", property, property[0] == '\0' ? "" : " ", refused);
         free(property);

@@ -664,6 +664,24 @@ Test(settings, properties_that_safety_rests_on_are_refused)
     expect_mistake("KAFKA_=\"a\": names no property");
 }
 
+/* 10 ms, and a consumer on a busy machine never had its partitions; -1 is librdkafka's "never". */
+Test(settings, topics_are_known_for_a_second_at_least)
+{
+    static const char *const names[][2] = { { "KAFKA_METADATA_MAX_AGE_MS", "metadata.max.age.ms" },
+                                            { "KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS", "topic.metadata.refresh.interval.ms" } };
+    static const char *const refused[] = { "1", "10", "999", "0", "-1", "soon", "" };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        for (size_t j = 0; j < COUNT_OF(refused); j++) {
+            cr_expect_not(READ(entry("%s=%s", names[i][0], refused[j])), "%s=%s", names[i][0], refused[j]);
+            expect_mistake(entry("%s=\"%s\": %s must be a whole number from 1000: librdkafka would forget the topics before it has joined them, or "
+                                 "never see new ones",
+                                 names[i][0], refused[j], names[i][1]));
+        }
+        must_read(entry("%s=1000", names[i][0]));
+        settings_finish(&settings);
+    }
+}
+
 Test(settings, properties_that_librdkafka_does_not_take_are_told_with_the_other_mistakes)
 {
     cr_assert_not(READ("KAFKA_NO_SUCH_PROPERTY=1", "KAFKA_SESSION_TIMEOUT_MS=soon", "JOBHOOK_LOG_LEVEL=loud"));
