@@ -6,6 +6,10 @@
 
 static const char blanks[] = " \t\r";
 
+/* What says where the request goes, how it is framed and what its body is: libcurl and we write these. */
+static const char *const own_names[] = { "host", "connection", "content-length", "content-type", "content-encoding", "transfer-encoding",
+                                         "te",   "trailer",    "upgrade",        "expect",       "keep-alive",       "proxy-connection" };
+
 /* RFC 9110 §5.6.2. */
 static bool is_token_byte(char c)
 {
@@ -22,16 +26,29 @@ static struct slice next_item(struct slice *rest)
     return slice_trim(item, blanks);
 }
 
+static bool is_own(struct slice name)
+{
+    for (size_t i = 0; i < COUNT_OF(own_names); i++)
+        if (strlen(own_names[i]) == name.length && strncasecmp(own_names[i], name.start, name.length) == 0)
+            return true;
+    return false;
+}
+
+/* The byte of the escape at `at`; -1: it is broken. */
+static int unescape(struct slice value, size_t at)
+{
+    if (at + 2 >= value.length)
+        return -1;
+    int high = text_hex_value(value.start[at + 1]), low = text_hex_value(value.start[at + 2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 /* What stands at `at`, decoded; -1: nothing that may stand in a header. */
 static int byte_at(struct slice value, size_t *at)
 {
-    int byte = (unsigned char)value.start[*at], high, low;
-    if (byte == '%' && *at + 2 < value.length && (high = text_hex_value(value.start[*at + 1])) >= 0 &&
-        (low = text_hex_value(value.start[*at + 2])) >= 0) {
-        byte = high << 4 | low;
-        *at += 2;
-    }
-    *at += 1;
+    bool escaped = value.start[*at] == '%';
+    int byte = escaped ? unescape(value, *at) : (unsigned char)value.start[*at];
+    *at += escaped ? 3 : 1;
     return byte < ' ' || byte > '~' ? -1 : byte;
 }
 
@@ -40,7 +57,7 @@ static const char *append_value(char *line, size_t length, struct slice value)
     for (size_t at = 0; at < value.length;) {
         int byte = byte_at(value, &at);
         if (byte < 0)
-            return "a value may hold printable ASCII only";
+            return "a value may hold printable ASCII only, and a % is written %25";
         if (length == SPAN_HEADER_BYTES_MAX)
             return "is longer than 2048 bytes";
         line[length++] = (char)byte;
@@ -62,6 +79,8 @@ static const char *take(struct slice item, struct span_headers *headers)
             return "its name holds a character that no header's name may hold";
     if (name.length == 0 || value.length == 0)
         return "must have a name and a value";
+    if (is_own(name))
+        return "its name is one of those that jobhook sends itself, by which the request would be misread";
     if (headers->count == SPAN_HEADERS_MAX)
         return "there may be at most 8 headers";
     if (name.length + 2 > SPAN_HEADER_BYTES_MAX)

@@ -1,6 +1,7 @@
 /* What JOBHOOK_OTLP_HEADERS adds to each request to the collector, most often a login. Pure.
  *
  * Written as OpenTelemetry's exporters take it: name=value with commas between, values percent-encoded where need be; a line end separates, too.
+ * What frames the request or describes its body is refused.
  * Secret: wipe each copy. */
 #ifndef JOBHOOK_CONSUMER_SPAN_HEADERS_H
 #define JOBHOOK_CONSUMER_SPAN_HEADERS_H
