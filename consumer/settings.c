@@ -91,12 +91,18 @@ static void append_masked_url(struct text *text, struct slice url)
     text_append(text, (struct slice){ at, url.length - (size_t)(at - url.start) });
 }
 
+/* A key may stand where another value belongs: its file's name, or the scope of keys. */
+static bool is_key(struct slice value)
+{
+    return slice_starts_with(value, "-----BEGIN") || slice_starts_with(value, "whsec_") || slice_starts_with(value, "whsk_");
+}
+
 /* NAME="value" (from the file F): — with the value masked when it is a secret. */
 static void start_mistake(struct text *mistakes, struct slice name, struct slice value, bool secret, const char *file)
 {
     text_append(mistakes, name);
     text_append_char(mistakes, '=');
-    if (secret)
+    if (secret || is_key(value))
         text_append_string(mistakes, MASK);
     else
         text_append_json(mistakes, (struct slice){ value.start, value.length < VALUE_SHOWN_MAX ? value.length : VALUE_SHOWN_MAX });
@@ -165,8 +171,7 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
     text_init(&problem, 1000);
     bool fine = row->parse(row, slice_of(given->value), reading->settings, &problem);
     if (!fine) {
-        bool secret = row->mask != ROW_SHOWN || slice_starts_with(slice_of(given->value), "-----BEGIN"); /* a key where its file's name belongs */
-        start_mistake(reading->mistakes, slice_of(row->shown.name), slice_of(given->value), secret, given->file);
+        start_mistake(reading->mistakes, slice_of(row->shown.name), slice_of(given->value), row->mask != ROW_SHOWN, given->file);
         text_append(reading->mistakes, text_slice(&problem));
         text_append_char(reading->mistakes, '\n');
     }

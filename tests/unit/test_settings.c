@@ -942,6 +942,9 @@ Test(settings, secrets_in_the_wrong_place_are_not_shown_either)
     static const char *const entries[] = { "JOBHOOK_SIGNING_KEYS_FILE=whsec_hush",
                                            "KAFKA_SASL_PASSWORD_FILE=hush",
                                            "JOBHOOK_CLIENT_KEY=-----BEGIN PRIVATE KEY-----\nhush",
+                                           "JOBHOOK_SIGNING_SCOPE=whsec_hush",
+                                           "JOBHOOK_LOG_LEVEL=whsk_hush",
+                                           "KAFKA_ACKS=whsec_hush",
                                            "KAFKA_SASL_JAAS_CONFIG=org.apache.kafka.PlainLoginModule required password=\"hush\";",
                                            "JOBHOOK_OTLP_ENDPOINT=http://user:hush@collector:4318",
                                            "JOBHOOK_OTLP_ENDPOINT=http://collector:4318?token=hush" };
