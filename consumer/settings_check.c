@@ -153,6 +153,24 @@ static void check_otlp(const struct settings *settings, struct text *mistakes)
         text_append_string(mistakes, "JOBHOOK_OTLP_CA_FILE is for https:// only: JOBHOOK_OTLP_ENDPOINT is none\n");
 }
 
+/* [::] takes the addresses of IPv4 as well. */
+static bool takes_from(const struct listen_address *a, const struct listen_address *b)
+{
+    bool all_v4 = strcmp(a->host, "0.0.0.0") == 0 && strchr(b->host, ':') == NULL;
+    return all_v4 || strcmp(a->host, "::") == 0 || strcmp(a->host, b->host) == 0;
+}
+
+/* Port 0 is any that is free; without tokens /job-status is off. */
+static void check_listeners(const struct settings *settings, struct text *mistakes)
+{
+    const struct listen_address *http = &settings->http_listen, *api = &settings->api_listen;
+    if (settings->api_tokens.count == 0 || http->port != api->port || http->port == 0)
+        return;
+    if (takes_from(http, api) || takes_from(api, http))
+        text_append_string(mistakes,
+                           "JOBHOOK_HTTP_LISTEN and JOBHOOK_API_LISTEN must not be the same address and port: only one of them could listen\n");
+}
+
 /* libcurl equips the TLS to a proxy and the TLS through it alike, so that the proxy could ask for what says to receivers who calls. */
 static void check_client_certificate(const struct settings *settings, struct text *mistakes)
 {
@@ -174,6 +192,7 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     if (settings->attempts_topic != NULL)
         check_attempts_topic(settings, mistakes);
     check_otlp(settings, mistakes);
+    check_listeners(settings, mistakes);
     if ((settings->redis_client_cert == NULL) != (settings->redis_client_key == NULL))
         text_append_string(mistakes, "JOBHOOK_REDIS_CLIENT_CERT and JOBHOOK_REDIS_CLIENT_KEY must be set together\n");
     if (!settings->redis.tls && (settings->redis_ca_file != NULL || settings->redis_client_cert != NULL))

@@ -828,6 +828,27 @@ Test(settings, api_tokens_are_read_and_a_mistake_names_the_token_and_not_its_con
     unlink(file);
 }
 
+Test(settings, two_listeners_do_not_share_a_port)
+{
+    static const struct {
+        const char *http, *api;
+        bool fine;
+    } cases[] = {
+        { "127.0.0.1:80", "127.0.0.1:80", false }, { "0.0.0.0:80", "127.0.0.1:80", false },  { "127.0.0.1:80", "0.0.0.0:80", false },
+        { "[::]:80", "127.0.0.1:80", false },      { "[::1]:80", "[::]:80", false },         { "127.0.0.1:80", "127.0.0.2:80", true },
+        { "0.0.0.0:80", "[::1]:80", true },        { "127.0.0.1:80", "127.0.0.1:81", true }, { "127.0.0.1:0", "127.0.0.1:0", true },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *http = entry("JOBHOOK_HTTP_LISTEN=%s", cases[i].http), *api = entry("JOBHOOK_API_LISTEN=%s", cases[i].api);
+        cr_expect_eq(READ(http, api, "JOBHOOK_API_TOKENS=" TOKEN), cases[i].fine, "%s %s", http, api);
+        if (!cases[i].fine)
+            expect_mistake("JOBHOOK_HTTP_LISTEN and JOBHOOK_API_LISTEN must not be the same address and port: only one of them could listen");
+        settings_finish(&settings);
+        cr_expect(READ(http, api), "without tokens there is one");
+        settings_finish(&settings);
+    }
+}
+
 Test(settings, mistakes_in_signing_keys_name_the_key_and_not_its_content)
 {
     cr_assert_not(READ("JOBHOOK_SIGNING_KEYS=" KEY_ONE " whsec_aHVzaA=="));
