@@ -8,6 +8,7 @@
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <string.h>
+#include <strings.h>
 
 #define TO(role) (1u << (role))
 #define TO_ALL   (TO(KAFKA_CONSUMER) | TO(KAFKA_READER) | TO(KAFKA_PRODUCER) | TO(KAFKA_ADMIN))
@@ -272,6 +273,51 @@ struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum 
     rd_kafka_conf_set_log_cb(conf, log_line);
     rd_kafka_conf_set_ssl_cert_verify_cb(conf, judge_certificate); /* a librdkafka without TLS refuses it, and needs it not */
     return conf;
+}
+
+/* ---- trying it ---- */
+
+static bool is(const rd_kafka_conf_t *conf, const char *property, const char *start)
+{
+    char value[512];
+    size_t size = sizeof value;
+    return rd_kafka_conf_get(conf, property, value, &size) == RD_KAFKA_CONF_OK && strncasecmp(value, start, strlen(start)) == 0;
+}
+
+/* A handle of another mechanism than these begins to log in before it knows a broker. */
+static bool is_quiet(const rd_kafka_conf_t *conf)
+{
+    return !is(conf, "security.protocol", "sasl") || is(conf, "sasl.mechanisms", "PLAIN") || is(conf, "sasl.mechanisms", "SCRAM");
+}
+
+static void log_nothing(const rd_kafka_t *handle, int syslog_level, const char *facility, const char *message)
+{
+    (void)handle, (void)syslog_level, (void)facility, (void)message;
+}
+
+static bool try_role(const struct settings *settings, enum kafka_role role, char *problem, size_t size)
+{
+    char error[512];
+    rd_kafka_conf_t *conf = kafka_conf_create(settings, role, problem, size);
+    if (conf == NULL)
+        return false;
+    rd_kafka_conf_set_log_cb(conf, log_nothing);
+    bool quiet = is_quiet(conf);
+    rd_kafka_t *handle = quiet ? rd_kafka_new(role == KAFKA_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, error, sizeof error) : NULL;
+    if (handle != NULL)
+        rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    else
+        rd_kafka_conf_destroy(conf); /* a handle that was made owns it */
+    if (quiet && handle == NULL)
+        snprintf(problem, size, "KAFKA_*: librdkafka does not take the properties together: %s", error);
+    return !quiet || handle != NULL;
+}
+
+bool kafka_try(const struct settings *settings, char *problem, size_t size)
+{
+    struct settings apart = *settings;
+    apart.kafka_brokers = NULL;
+    return try_role(&apart, KAFKA_CONSUMER, problem, size) && try_role(&apart, KAFKA_PRODUCER, problem, size);
 }
 
 void kafka_conf_name_member(struct rd_kafka_conf_s *conf, const struct settings *settings, size_t worker)

@@ -27,6 +27,10 @@ struct rd_kafka_conf_s *kafka_conf_create(const struct settings *settings, enum 
 /* Whether librdkafka knows the property and takes the value; else `problem` says why, as above. */
 MUST_USE bool kafka_property_check(const struct kafka_property *property, char *problem, size_t size);
 
+/* Whether librdkafka takes all of them together, which it judges only when it makes a handle; else `problem` says why, as above. The handles know no
+ * broker, and where librdkafka would fetch a ticket or a token at once (GSSAPI, OAUTHBEARER) none is made: nothing is connected to. */
+MUST_USE bool kafka_try(const struct settings *settings, char *problem, size_t size);
+
 /* Sets one more property; false when librdkafka does not know it or refuses the value (fixed by the version installed). */
 MUST_USE bool kafka_conf_try(struct rd_kafka_conf_s *conf, const char *name, const char *value);
 

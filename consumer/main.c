@@ -19,8 +19,8 @@ static const struct command commands[] = {
     { .name = "check",
       .summary = "show the effective settings, or all mistakes in them",
       .help = "usage: jobhook check\n\n"
-              "Prints every setting with its value and where it came from, secrets masked; or all mistakes on standard error, then exit code 1.\n"
-              "Connects to nothing.\n",
+              "Prints every setting with its value and where it came from, secrets masked; or all mistakes on standard error, then exit code 1:\n"
+              "what librdkafka and OpenSSL would refuse when `run` starts is one, too. Connects to nothing.\n",
       .run = command_check },
     { .name = "doctor",
       .summary = "look at brokers, topics, Redis, clocks, names, certificates, and say what to do",

@@ -115,7 +115,7 @@ static const char *try_certificate(const struct material *material)
 }
 
 /* NULL, or what is wrong with paths[*which]. */
-static const char *read_all(struct material *material, char *const paths[FILES], int *which)
+static const char *read_all(struct material *material, const char *const paths[FILES], int *which)
 {
     const char *problem = read_store(material, paths[ *which = CA]);
     if (problem == NULL && paths[CERTIFICATE] != NULL)
@@ -136,18 +136,28 @@ static void look(const struct post_tls *tls, struct stat seen[FILES])
             memset(&seen[i], 0, sizeof(seen[i]));
 }
 
+/* False when something cannot be used; then there is nothing in `material`. */
+static bool read_files(struct material *material, const char *const paths[FILES], struct post_tls_problem *problem)
+{
+    static const char *const settings[FILES] = { "JOBHOOK_CA_FILE", "JOBHOOK_CLIENT_CERT", "JOBHOOK_CLIENT_KEY" };
+    int which;
+    const char *sentence = read_all(material, paths, &which);
+    if (sentence == NULL)
+        return true;
+    *problem = (struct post_tls_problem){ settings[which], paths[which], sentence };
+    material_free(material);
+    return false;
+}
+
 /* False, after a log line, when something cannot be used; then what was there stays. */
 static bool load(struct post_tls *tls, const char *consequence)
 {
     struct material fresh = { .store = NULL };
-    int which;
+    struct post_tls_problem problem;
     look(tls, tls->seen); /* before reading: what changes meanwhile is seen as a change the next time */
-    const char *problem = read_all(&fresh, tls->paths, &which);
-    tls->current = problem == NULL;
-    if (problem != NULL) {
-        static const char *const settings[FILES] = { "JOBHOOK_CA_FILE", "JOBHOOK_CLIENT_CERT", "JOBHOOK_CLIENT_KEY" };
-        log_error(consequence, LOG_STRING("setting", settings[which]), LOG_STRING("file", tls->paths[which]), LOG_STRING("problem", problem));
-        material_free(&fresh);
+    tls->current = read_files(&fresh, (const char *const *)tls->paths, &problem);
+    if (!tls->current) {
+        log_error(consequence, LOG_STRING("setting", problem.setting), LOG_STRING("file", problem.file), LOG_STRING("problem", problem.sentence));
         return false;
     }
     material_free(&tls->material);
@@ -157,9 +167,23 @@ static bool load(struct post_tls *tls, const char *consequence)
 
 /* ---- making and using ---- */
 
+static const char *ca_of(const struct post_tls_files *files)
+{
+    return files->ca != NULL ? files->ca : post_tls_system_file();
+}
+
+bool post_tls_try(const struct post_tls_files *files, struct post_tls_problem *problem)
+{
+    struct material material = { .store = NULL };
+    if (!read_files(&material, (const char *const[FILES]){ ca_of(files), files->certificate, files->key }, problem))
+        return false;
+    material_free(&material);
+    return true;
+}
+
 struct post_tls *post_tls_create(const struct post_tls_files *files)
 {
-    const char *const paths[FILES] = { files->ca != NULL ? files->ca : post_tls_system_file(), files->certificate, files->key };
+    const char *const paths[FILES] = { ca_of(files), files->certificate, files->key };
     struct post_tls *tls = memory_create(sizeof(*tls));
     assert((files->certificate == NULL) == (files->key == NULL));
     for (int i = 0; i < FILES; i++)

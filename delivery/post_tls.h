@@ -19,6 +19,13 @@ struct post_tls_files {
     const char *key;         /* its private key, PEM */
 };
 
+struct post_tls_problem {
+    const char *setting, *file; /* the variable, and the path that it names */
+    const char *sentence;       /* e.g. "does not belong to the certificate"; valid until the next call of strerror */
+};
+/* Whether post_tls_create would take the files that are named; only tries it. */
+MUST_USE bool post_tls_try(const struct post_tls_files *files, struct post_tls_problem *problem);
+
 /* NULL, after a log line, when a file that is named cannot be used; a system without certificates gives an empty store and a warning. */
 struct post_tls *post_tls_create(const struct post_tls_files *files);
 void post_tls_destroy(struct post_tls *tls);

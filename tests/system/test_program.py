@@ -6,6 +6,7 @@ import time
 import pytest
 
 import harness
+from certificates import Authority
 from harness import event, wait_for
 
 
@@ -72,6 +73,34 @@ def test_mistakes_that_lie_between_settings_are_told():
     assert status in (1, 2)
     for name in ("JOBHOOK_STATE_TTL", "JOBHOOK_MAX_EVENT_BYTES"):
         assert name in errors + output
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Two certificates with their keys, that know nothing of each other."""
+    authority = Authority(str(tmp_path_factory.mktemp("pairs")))
+    return authority.sign("one")[:2], authority.sign("two")[:2]
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_files_that_tls_cannot_use_stop_check_as_they_stop_run(command, folder, pairs):
+    (certificate, key), (_, other_key) = pairs
+    page = folder + "/page.pem"
+    with open(page, "w") as f:
+        f.write("<html>")
+    settings = {**GOOD, "JOBHOOK_HTTP_LISTEN": "127.0.0.1:0"}
+    for ca in (folder, "/dev/null", page):
+        status, output, errors = run([command], **settings, JOBHOOK_CA_FILE=ca)
+        assert status == 1 and "JOBHOOK_CA_FILE" in errors + output and "holds no certificates" in errors + output, ca
+    status, output, errors = run([command], **settings, JOBHOOK_CLIENT_CERT=certificate, JOBHOOK_CLIENT_KEY=other_key)
+    assert status == 1 and "JOBHOOK_CLIENT_KEY" in errors + output and "does not belong to the certificate" in errors + output
+    if command == "check":
+        assert run([command], **settings, JOBHOOK_CA_FILE=certificate, JOBHOOK_CLIENT_CERT=certificate, JOBHOOK_CLIENT_KEY=key)[0] == 0
+
+
+def test_check_finds_what_librdkafka_does_not_take_together():
+    status, output, errors = run(["check"], **GOOD, KAFKA_LINGER_MS="400000")
+    assert status == 1 and "linger.ms" in errors and output == ""
 
 
 def test_check_prints_every_setting_and_no_secret():

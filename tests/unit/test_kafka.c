@@ -95,6 +95,43 @@ static const char *refusal(struct kafka_property property)
     return problem;
 }
 
+static bool try_with(const char *const (*given)[2], size_t count, char problem[512])
+{
+    struct kafka_property properties[4];
+    struct settings settings = some_settings();
+    for (size_t i = 0; i < count; i++)
+        properties[i] = (struct kafka_property){ .name = (char *)given[i][0], .value = (char *)given[i][1] };
+    settings.kafka = properties;
+    settings.kafka_count = count;
+    problem[0] = '\0';
+    return kafka_try(&settings, problem, 512);
+}
+#define TRY(...) try_with((const char *const[][2]){ __VA_ARGS__ }, sizeof((const char *const[][2]){ __VA_ARGS__ }) / sizeof(char *[2]), problem)
+
+Test(kafka, what_does_not_go_together_is_found_without_a_broker)
+{
+    static const char *const refused[][2] = { { "linger.ms", "400000" },
+                                              { "message.timeout.ms", "1" },
+                                              { "fetch.max.bytes", "1" },
+                                              { "max.poll.interval.ms", "1" },
+                                              { "reconnect.backoff.ms", "3600000" } };
+    char problem[512];
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        cr_expect_not(TRY({ refused[i][0], refused[i][1] }), "%s", refused[i][0]);
+        cr_expect_not_null(strstr(problem, "KAFKA_*: librdkafka does not take the properties together: "), "%s", problem);
+    }
+    cr_expect(TRY({ "client.rack", "a" }), "%s", problem);
+}
+
+/* Their handles ask the ticket's or the token's server at once. */
+Test(kafka, no_handle_is_made_that_would_log_in_before_it_knows_a_broker)
+{
+    char problem[512];
+    cr_expect(TRY({ "security.protocol", "sasl_plaintext" }, { "linger.ms", "400000" }), "GSSAPI is the default: %s", problem);
+    cr_expect(TRY({ "security.protocol", "SASL_PLAINTEXT" }, { "sasl.mechanism", "OAUTHBEARER" }, { "linger.ms", "400000" }), "%s", problem);
+    cr_expect_not(TRY({ "security.protocol", "sasl_plaintext" }, { "sasl.mechanism", "PLAIN" }, { "linger.ms", "400000" }));
+}
+
 Test(kafka, an_unknown_property_is_refused_with_its_variable)
 {
     const char *problem = refusal((struct kafka_property){ .name = "no.such.thing", .value = "1" });
