@@ -24,13 +24,20 @@ struct certificates {
     uv_timer_t timer;
 };
 
-/* A directory ("ssl.ca.location" may be one) and "probe" are no files. */
+/* What came through a pipe can be read once only. */
 static void add(struct certificate_file *files, size_t *count, const char *name, const char *path)
 {
     struct stat status;
-    bool is_other = path == NULL || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+    bool is_other = path == NULL || (stat(path, &status) == 0 && S_ISFIFO(status.st_mode));
     if (!is_other && *count < CERTIFICATES_MAX)
         files[(*count)++] = (struct certificate_file){ name, path };
+}
+
+/* "ssl.ca.location" may be a folder, or "probe". */
+static bool is_file_of_cas(const char *kafka_ca)
+{
+    struct stat status;
+    return kafka_ca != NULL && strcmp(kafka_ca, "probe") != 0 && (stat(kafka_ca, &status) != 0 || !S_ISDIR(status.st_mode));
 }
 
 static const char *kafka_value(const struct settings *settings, const char *property)
@@ -51,7 +58,7 @@ size_t certificates_list(const struct settings *settings, struct certificate_fil
     add(files, &count, "JOBHOOK_REDIS_CA_FILE", settings->redis_ca_file);
     add(files, &count, "JOBHOOK_OTLP_CA_FILE", settings->otlp_ca_file);
     add(files, &count, "KAFKA_SSL_CERTIFICATE_LOCATION", kafka_value(settings, "ssl.certificate.location"));
-    if (kafka_ca != NULL && strcmp(kafka_ca, "probe") != 0)
+    if (is_file_of_cas(kafka_ca))
         add(files, &count, "KAFKA_SSL_CA_LOCATION", kafka_ca);
     return count;
 }

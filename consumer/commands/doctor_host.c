@@ -6,6 +6,7 @@
 #include "delivery/post_tls.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -39,13 +40,25 @@ static void look_at_certificate(const char *name, const char *path, struct findi
     text_finish(&problem);
 }
 
+/* What `run` would not start with; returns the setting, NULL when there is none. */
+static const char *try_files(const struct settings *settings, struct findings *findings)
+{
+    struct post_tls_problem problem;
+    if (post_tls_try(&(struct post_tls_files){ settings->ca_file, settings->client_cert, settings->client_key }, &problem))
+        return NULL;
+    findings_add(findings, FINDING_BROKEN, problem.setting, "see that certificates and key are in PEM, whole, and belong together", "%s %s",
+                 problem.file, problem.sentence);
+    return problem.setting;
+}
+
 static void look_at_certificates(const struct settings *settings, struct findings *findings)
 {
     struct certificate_file files[CERTIFICATES_MAX];
     size_t count = certificates_list(settings, files);
-    const char *system = post_tls_system_file();
+    const char *system = post_tls_system_file(), *told = try_files(settings, findings);
     for (size_t i = 0; i < count; i++)
-        look_at_certificate(files[i].name, files[i].path, findings);
+        if (told == NULL || strcmp(told, files[i].name) != 0)
+            look_at_certificate(files[i].name, files[i].path, findings);
     if (settings->ca_file != NULL)
         return;
     findings_add(findings, system != NULL ? FINDING_OK : FINDING_BROKEN, "CA certificates",
