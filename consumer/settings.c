@@ -30,12 +30,19 @@ struct reading {
 
 /* --- names --- */
 
+/* The value of an entry of that name, else NULL. */
+static const char *value_in(const char *entry, struct slice name)
+{
+    return strncmp(entry, name.start, name.length) == 0 && entry[name.length] == '=' ? entry + name.length + 1 : NULL;
+}
+
+/* A name may stand there twice: the first counts, as it does for getenv. */
 static const char *find(char *const *environment, struct slice name)
 {
-    for (; *environment != NULL; environment++)
-        if (strncmp(*environment, name.start, name.length) == 0 && (*environment)[name.length] == '=')
-            return *environment + name.length + 1;
-    return NULL;
+    const char *value = NULL;
+    for (; *environment != NULL && value == NULL; environment++)
+        value = value_in(*environment, name);
+    return value;
 }
 
 static struct slice name_of(const char *entry)
@@ -116,9 +123,11 @@ static void start_mistake(struct text *mistakes, struct slice name, struct slice
 /* Makes the process forget a secret of its own environment, which anyone who may read /proc would find there. */
 static void forget(const struct reading *reading, struct slice name)
 {
-    const char *value = find(reading->environment, name);
-    if (reading->environment == environ && value != NULL)
-        explicit_bzero((char *)(uintptr_t)value, strlen(value));
+    for (char *const *entry = environ; reading->environment == environ && *entry != NULL; entry++) {
+        const char *value = value_in(*entry, name);
+        if (value != NULL)
+            explicit_bzero((char *)(uintptr_t)value, strlen(value));
+    }
 }
 
 /* A secret that stands where the name of its file belongs is one still: only what can be nothing but a path is shown. */
@@ -275,7 +284,8 @@ static void read_entry(struct reading *reading, const char *entry)
         report_unknown(reading, name);
     } else if (slice_starts_with(name, "KAFKA_") && !is_from_kubernetes(name)) {
         bool told_already = base.length != name.length && find(reading->environment, base) != NULL; /* both are set: once is enough */
-        if (!told_already)
+        bool counts = find(reading->environment, name) == value_in(entry, name);
+        if (counts && !told_already)
             read_kafka(reading, base);
     }
 }

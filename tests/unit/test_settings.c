@@ -898,6 +898,24 @@ Test(settings, secrets_of_the_own_environment_are_gone_once_they_are_read)
     settings_finish(&settings);
 }
 
+/* As execve may leave it. */
+Test(settings, secrets_that_stand_in_the_environment_twice_are_gone_twice)
+{
+    char url[] = "JOBHOOK_REDIS_URL=redis://:hush@h", other_url[] = "JOBHOOK_REDIS_URL=redis://:hush@other";
+    char password[] = "KAFKA_SASL_PASSWORD=hush", other_password[] = "KAFKA_SASL_PASSWORD=other";
+    char *environment[] = { "JOBHOOK_KAFKA_BROKERS=b", url, password, other_url, other_password, NULL };
+    environ = environment;
+    text_init(&mistakes, 1 << 20);
+    cr_assert(settings_read(&settings, NULL, &mistakes), "%s", mistakes.start);
+    cr_expect_str_eq(settings.redis.host, "h", "the first counts");
+    cr_expect_eq(settings.kafka_count, 1);
+    cr_expect_str_eq(settings.kafka[0].value, "hush");
+    char *const entries[] = { url, password, other_url, other_password };
+    for (size_t i = 0; i < COUNT_OF(entries); i++)
+        cr_expect_eq(strlen(entries[i]), strcspn(entries[i], "=") + 1, "%s", entries[i]);
+    environ = own_environment;
+}
+
 Test(settings, the_topic_of_attempts_is_one_of_its_own)
 {
     static const char *const wrong[] = { "jobs.completed", "jobs.completed.dlq", "jobs.completed.retry.1s", "jobs.completed.retry.7m" };
