@@ -7,6 +7,16 @@
 
 enum { EVENT_BYTES_LEAST = 256 };
 
+static void append_sum(struct text *mistakes, const struct settings *settings, uint64_t sum_ms)
+{
+    text_append_string(mistakes, "the delays of JOBHOOK_RETRY_DELAYS together (");
+    settings_append_duration(mistakes, retry_total_ms(&settings->schedule));
+    text_append_string(mistakes, ") + JOBHOOK_GIVE_UP_AFTER (");
+    settings_append_duration(mistakes, settings->give_up_after_ms);
+    text_append_string(mistakes, ") = ");
+    settings_append_duration(mistakes, sum_ms);
+}
+
 static uint64_t longest_deferral_ms(const struct settings *settings)
 {
     const struct retry_delays *defers = &settings->schedule.defers;
@@ -16,28 +26,23 @@ static uint64_t longest_deferral_ms(const struct settings *settings)
     return longest_ms;
 }
 
-static void append_sum(struct text *mistakes, const struct settings *settings, uint64_t sum_ms)
-{
-    text_append_string(mistakes, "the delays of JOBHOOK_RETRY_DELAYS together (");
-    settings_append_duration(mistakes, retry_total_ms(&settings->schedule));
-    text_append_string(mistakes, ") + JOBHOOK_GIVE_UP_AFTER (");
-    settings_append_duration(mistakes, settings->give_up_after_ms);
-    text_append_string(mistakes, ") + the longest of JOBHOOK_DEFER_DELAYS (");
-    settings_append_duration(mistakes, longest_deferral_ms(settings));
-    text_append_string(mistakes, ") = ");
-    settings_append_duration(mistakes, sum_ms);
-}
-
-/* A task that is forgotten while it can still come back would be delivered twice; one that was deferred just before it was given up comes back after. */
+/* A task that is forgotten while it can still come back would be delivered twice. */
 static void check_state_ttl(const struct settings *settings, struct text *mistakes)
 {
-    uint64_t sum_ms = retry_total_ms(&settings->schedule) + settings->give_up_after_ms + longest_deferral_ms(settings);
+    uint64_t sum_ms = retry_total_ms(&settings->schedule) + settings->give_up_after_ms;
     if (settings->state_ttl_ms < sum_ms) {
         text_append_string(mistakes, "JOBHOOK_STATE_TTL (");
         settings_append_duration(mistakes, settings->state_ttl_ms);
         text_append_string(mistakes, ") must be at least ");
         append_sum(mistakes, settings, sum_ms);
         text_append_char(mistakes, '\n');
+    }
+    if (settings->state_ttl_ms < longest_deferral_ms(settings)) {
+        text_append_string(mistakes, "JOBHOOK_STATE_TTL (");
+        settings_append_duration(mistakes, settings->state_ttl_ms);
+        text_append_string(mistakes, ") must be at least the longest of JOBHOOK_DEFER_DELAYS (");
+        settings_append_duration(mistakes, longest_deferral_ms(settings));
+        text_append_string(mistakes, "): a task would be forgotten before its event comes back\n");
     }
     if (settings->max_event_age_ms > settings->state_ttl_ms) {
         text_append_string(mistakes, "JOBHOOK_MAX_EVENT_AGE (");

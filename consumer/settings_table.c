@@ -67,7 +67,7 @@ const struct row settings_rows[] = {
       .parse = parse_duration, TO(give_up_after_ms), RANGE(SECOND, 30 * DAY) },
     { ROW("JOBHOOK_FINAL_STATUSES", "", "HTTP statuses that are not retried, e.g. 410"),
       .parse = parse_statuses, TO(final_statuses), RANGE(300, 599) },
-    { ROW("JOBHOOK_STATE_TTL", "24h", "how long a finished task is remembered; not below the schedule + give-up + longest deferral"),
+    { ROW("JOBHOOK_STATE_TTL", "24h", "how long a finished task is remembered; not below the schedule + give-up, nor the longest deferral"),
       .parse = parse_duration, TO(state_ttl_ms), RANGE(MINUTE, 30 * DAY) },
     { ROW("JOBHOOK_ATTEMPTS_TOPIC", "", "where attempts are recorded"),
       .parse = parse_optional_topic, TO(attempts_topic) },
