@@ -207,8 +207,8 @@ class Kafka:
         texts = {name.replace("_", "."): str(value) for name, value in config.items()}
         new = [confluent_kafka.admin.NewTopic(n, partitions, self.replication, config=texts) for n in names]
         admin = self.admin()
-        for future in admin.create_topics(new, operation_timeout=20).values():
-            future.result(30)
+        for future in admin.create_topics(new, operation_timeout=60, request_timeout=90).values():
+            future.result(100)
         # Created is not yet seen: a consumer that starts at once would miss some of them until it asks again.
         wait_for(lambda: set(names) <= set(admin.list_topics(timeout=10).topics), 20, "the topics are seen", pause_s=0.02)
 
