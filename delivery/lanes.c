@@ -118,11 +118,7 @@ static void post_begin_transfer(struct post *post)
 static void post_take_name(struct post *post, const struct names_answer *answer)
 {
     post->named_us = clock_monotonic_us();
-    if (answer->result == NAMES_FAILED)
-        post_end_early(post, OUTCOME_NAME_FAILED, "the name servers did not answer");
-    else if (answer->result == NAMES_NOT_FOUND || answer->count == 0)
-        post_end_early(post, OUTCOME_NAME_NOT_FOUND, "the name does not exist or has no address");
-    else if (post_pin(post, answer))
+    if (post_pin(post, answer))
         post_begin_transfer(post);
     else
         post_end(post);

@@ -72,7 +72,7 @@ static void name_answered(struct name *name, uint64_t ttl_ms)
 {
     struct names *names = name->names;
     name->until_ms = uv_now(names->loop) + ttl_ms;
-    if (name->answer.result == NAMES_FAILED)
+    if (name->answer.result == NAMES_FAILED || name->answer.result == NAMES_NOT_ASKED)
         counter_add(&names->stats.failures, 1);
     names_turns_end(&names->turns, name);
     name_move(name, &names->answered);
@@ -95,7 +95,7 @@ static void on_answered(void *context, const struct names_answer *answer, uint32
     uint64_t ttl_ms = (uint64_t)ttl_s * 1000 > TTL_MIN_MS ? (uint64_t)ttl_s * 1000 : TTL_MIN_MS;
     if (answer->result == NAMES_NOT_FOUND)
         ttl_ms = names->options.negative_ttl_s * UINT64_C(1000);
-    else if (answer->result == NAMES_FAILED)
+    else if (answer->result != NAMES_FOUND)
         ttl_ms = FAILED_TTL_MS;
     name_answered(name, ttl_ms);
 }

@@ -14,7 +14,12 @@ struct names_query; /* one waiting caller */
 
 enum { NAMES_ADDRESSES_MAX = 16 };
 
-enum names_result { NAMES_FOUND, NAMES_NOT_FOUND, NAMES_FAILED };
+enum names_result {
+    NAMES_FOUND,
+    NAMES_NOT_FOUND,
+    NAMES_FAILED,    /* no answer, or that the server failed */
+    NAMES_NOT_ASKED, /* there was no socket left to ask with */
+};
 
 struct names_answer {
     enum names_result result;

@@ -4,6 +4,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "delivery/names_file.h"
+#include "delivery/socket_state.h"
 
 #include <ares.h>
 #include <netinet/in.h>
@@ -16,12 +17,12 @@
 enum {
     ANSWER_MAX = 1232,     /* bytes, of UDP: fits through every network in one piece */
     SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
-    LARGE_EVERY = 256,     /* of those one is asked in large again: slow names may have been all there was to it */
+    LARGE_EVERY = 256,     /* of those one is asked in large as well: slow names may have been all there was to it */
     PORT_QUERIES = 32,     /* asked from one port, before another makes answers hard to forge again */
     FILE_MAX = 8192,
     FILE_LOOK_MS = 1000,
     CARES_WITH_ZONES = 0x012200, /* 1.34: Debian 13 has it. Debian 12's passes over name servers with a zone */
-    CHANNELS_MAX = 8,            /* a file that changes faster than old questions end has to wait */
+    CHANNELS_MAX = 32,           /* a file that changes faster than old questions end has to wait */
 };
 
 struct file_text {
@@ -29,9 +30,18 @@ struct file_text {
     char bytes[FILE_MAX];
 };
 
+/* Of those of the newest reading: learning takes longer than a channel may be the newest. */
+struct sizes_known {
+    bool large;           /* one was answered */
+    unsigned small_only;  /* names of which the small question alone was answered */
+    unsigned asked_small; /* names since those were enough */
+};
+
 struct names_servers {
     struct names_servers_options options;
     struct list channels; /* the newest is asked; of the others, questions are under way */
+    unsigned reading;     /* of the configuration */
+    struct sizes_known known;
     struct file_text text;
     uint64_t looked_ms;
     bool fixed; /* they are not those of the file */
@@ -43,14 +53,6 @@ struct names_servers {
  * is: most then say that they did not understand, some say nothing. */
 enum size { LARGE, SMALL, SIZES };
 
-/* What a channel learned of them, which the next one to the same servers knows as well. */
-struct sizes_known {
-    bool large;           /* one was answered */
-    unsigned small_only;  /* names of which the small question alone was answered */
-    unsigned asked_small; /* names since those were enough */
-};
-
-/* One reading of the configuration. */
 struct channel {
     struct link link;
     struct names_servers *servers;
@@ -58,7 +60,7 @@ struct channel {
     struct list sockets;
     size_t asked;
     unsigned port_queries; /* since its sockets were opened */
-    struct sizes_known known;
+    unsigned reading;
 };
 
 struct server_socket { /* of c-ares */
@@ -71,7 +73,7 @@ struct server_socket { /* of c-ares */
 
 struct question {
     struct channel *channel;
-    void *context;
+    void *context; /* NULL: nobody's, it is asked to learn something */
     enum size size;
     char name[];
 };
@@ -138,35 +140,50 @@ static bool is_heard(int status)
  * in small by itself then, found out: 1.18 forgets the others. */
 static bool is_to_be_small(const struct question *question, int status)
 {
-    bool large_are_known = question->channel->known.large && status != ARES_EFORMERR;
-    return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known;
+    const struct names_servers *servers = question->channel->servers;
+    bool large_are_known = question->channel->reading == servers->reading && servers->known.large && status != ARES_EFORMERR;
+    return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known && question->context != NULL;
 }
 
-static void learn_size(struct channel *channel, enum size size)
+static void learn_size(const struct channel *channel, enum size size)
 {
+    struct names_servers *servers = channel->servers;
+    if (channel->reading != servers->reading)
+        return;
     if (size == LARGE)
-        channel->known.large = true;
+        servers->known.large = true;
     else
-        channel->known.small_only++;
+        servers->known.small_only++;
 }
 
 static void question_end(struct question *question, const struct names_answer *answer, uint32_t ttl_s)
 {
     const struct names_servers_options *options = &question->channel->servers->options;
     question->channel->asked--;
-    options->answered(question->context, answer, ttl_s);
+    if (question->context != NULL)
+        options->answered(question->context, answer, ttl_s);
     free(question);
+}
+
+/* c-ares calls it refused when it cannot open a socket. */
+static enum names_result result_of(int status)
+{
+    if (is_no(status))
+        return NAMES_NOT_FOUND;
+    return status != ARES_EDESTRUCTION && sockets_are_used_up() ? NAMES_NOT_ASKED : NAMES_FAILED;
 }
 
 static void on_addresses(void *context, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct question *question = context;
     struct channel *channel = question->channel;
-    struct names_answer answer = { .result = is_no(status) ? NAMES_NOT_FOUND : NAMES_FAILED };
+    struct names_answer answer = { .count = 0 };
     uint32_t ttl_s = 0;
     (void)timeouts;
     if (status == ARES_SUCCESS)
         ttl_s = take_addresses(&answer, info, &channel->servers->options);
+    else
+        answer.result = result_of(status);
     ares_freeaddrinfo(info);
     if (is_heard(status))
         learn_size(channel, question->size);
@@ -311,6 +328,7 @@ static bool channel_open(struct names_servers *servers)
 {
     struct channel *channel = memory_create(sizeof(*channel));
     channel->servers = servers;
+    channel->reading = servers->reading;
     list_init(&channel->sockets);
     list_append(&servers->channels, &channel->link);
     if (ares_open(channel, LARGE) && ares_open(channel, SMALL))
@@ -347,7 +365,6 @@ static void leave_old_port(struct names_servers *servers)
     if (old->port_queries < PORT_QUERIES || servers->channels.length >= CHANNELS_MAX - 1 || !channel_open(servers))
         return;
     struct channel *channel = newest(servers);
-    channel->known = old->known;
     if (!take_servers(channel, LARGE, old) || !take_servers(channel, SMALL, old)) /* the file may be half written right now */
         channel_close(channel);
 }
@@ -384,6 +401,8 @@ static void heed_changes(struct names_servers *servers)
     if (!names_file_names_a_server((struct slice){ now.bytes, now.length }, ARES_VERSION >= CARES_WITH_ZONES) || !channel_open(servers))
         return;
     servers->text = now;
+    newest(servers)->reading = ++servers->reading;
+    servers->known = (struct sizes_known){ .large = false };
     log_info("name servers read again", LOG_STRING("file", servers->options.file));
 }
 
@@ -395,26 +414,28 @@ static void question_ask(struct question *question)
     ares_getaddrinfo(question->channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
 }
 
-static enum size next_size(struct channel *channel)
-{
-    if (channel->known.large || channel->known.small_only < SMALL_ONLY_ENOUGH)
-        return LARGE;
-    return ++channel->known.asked_small % LARGE_EVERY == 0 ? LARGE : SMALL;
-}
-
-void names_servers_ask(struct names_servers *servers, const char *name, void *context)
+static void ask(struct names_servers *servers, const char *name, void *context, enum size size)
 {
     size_t bytes = strlen(name) + 1;
-    heed_changes(servers);
-    leave_old_port(servers);
     struct question *question = memory_create(sizeof(*question) + bytes);
     question->channel = newest(servers);
     question->context = context;
-    question->size = next_size(question->channel);
+    question->size = size;
     memcpy(question->name, name, bytes);
     question->channel->asked++;
     question->channel->port_queries++;
     question_ask(question);
+}
+
+void names_servers_ask(struct names_servers *servers, const char *name, void *context)
+{
+    struct sizes_known *known = &servers->known;
+    heed_changes(servers);
+    leave_old_port(servers);
+    bool small = !known->large && known->small_only >= SMALL_ONLY_ENOUGH;
+    if (small && ++known->asked_small % LARGE_EVERY == 0)
+        ask(servers, name, NULL, LARGE);
+    ask(servers, name, context, small ? SMALL : LARGE);
 }
 
 void names_servers_tick(struct names_servers *servers)

@@ -116,7 +116,7 @@ void post_destroy(struct post *post);
 /* Copies URL and headers into the post and points libcurl at the body; without a request (NULL) nothing is sent. False when libcurl's parser does not agree with ours about where the URL
  * leads: then the outcome is there (OUTCOME_BLOCKED_ADDRESS). */
 MUST_USE bool post_address(struct post *post, const struct url *url, const struct request *request);
-/* Hands the answer of the name servers to libcurl; false when an address is refused: then the outcome is there. */
+/* Hands the answer of the name servers to libcurl; false when there is no address, or one is refused: then the outcome is there. */
 MUST_USE bool post_pin(struct post *post, const struct names_answer *answer);
 /* Its connection must not be used again, whatever the protocol; while libcurl has the post. */
 void post_spoil(struct post *post);

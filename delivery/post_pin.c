@@ -33,17 +33,38 @@ static bool has_both_kinds(const struct names_answer *answer)
     return v6 > 0 && v6 < answer->count;
 }
 
+static const struct trouble {
+    enum outcome_kind kind;
+    const char *detail;
+} troubles[] = {
+    [NAMES_NOT_FOUND] = { OUTCOME_NAME_NOT_FOUND, "the name does not exist or has no address" },
+    [NAMES_FAILED] = { OUTCOME_NAME_FAILED, "the name servers did not answer" },
+    [NAMES_NOT_ASKED] = { OUTCOME_LOCAL, "no socket could be opened here" },
+};
+
+static bool may_be_dialled(struct post *post, const struct names_answer *answer)
+{
+    if (answer->count == 0) {
+        const struct trouble *trouble = &troubles[answer->result == NAMES_FOUND ? NAMES_NOT_FOUND : answer->result];
+        post_conclude_early(post, trouble->kind, trouble->detail);
+        return false;
+    }
+    for (size_t i = 0; i < answer->count; i++) {
+        if (guard_judge_address(post->shared->guard, &answer->addresses[i]) == GUARD_OK)
+            continue;
+        post->saw.blocked = true;
+        post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "the name has an address that may not be called");
+        return false;
+    }
+    return true;
+}
+
 /* The answer as an entry of libcurl's own table of names. "+": it may be replaced, as it is by every post. Each lane has one table; an entry that
  * is left over is never used, because every post for a name brings its own, and would be judged by on_open_socket if it were. */
 bool post_pin(struct post *post, const struct names_answer *answer)
 {
-    for (size_t i = 0; i < answer->count; i++) {
-        if (guard_judge_address(post->shared->guard, &answer->addresses[i]) != GUARD_OK) {
-            post->saw.blocked = true;
-            post_conclude_early(post, OUTCOME_BLOCKED_ADDRESS, "the name has an address that may not be called");
-            return false;
-        }
-    }
+    if (!may_be_dialled(post, answer))
+        return false;
     if (post->pin == NULL)
         post->pin = memory_create(sizeof(*post->pin));
     char *pin = post->pin->text;

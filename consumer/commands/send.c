@@ -85,9 +85,10 @@ static const char *address_name(const struct guard_address *address, char name[I
 
 static void print_addresses(void *context, const struct names_answer *answer)
 {
-    static const char *const results[] = {
-        [NAMES_FOUND] = "found", [NAMES_NOT_FOUND] = "the name does not exist, or has no address", [NAMES_FAILED] = "the name servers did not answer"
-    };
+    static const char *const results[] = { [NAMES_FOUND] = "found",
+                                           [NAMES_NOT_FOUND] = "the name does not exist, or has no address",
+                                           [NAMES_FAILED] = "the name servers did not answer",
+                                           [NAMES_NOT_ASKED] = "no socket could be opened" };
     struct posting *posting = context;
     char name[INET6_ADDRSTRLEN];
     posting->named = true;

@@ -1,9 +1,11 @@
 /* Name servers with more to say than fits, and those that do not know how to say more. */
+#include "delivery/names_servers.h"
 #include "tests/edge/names_rig.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { SLOW_MS = 100 };
@@ -175,6 +177,23 @@ Test(old_name_servers, that_say_nothing_are_asked_in_plain)
     expect_plain_after_a_while();
 }
 
+/* It takes seconds to find out, in which a channel has had its questions: another one is asked by then. */
+Test(old_name_servers, that_say_nothing_are_found_out_while_names_keep_coming)
+{
+    enum { NAMES = 300, PAUSE_MS = 20 };
+    static struct found found[NAMES];
+    refusal = SILENCE;
+    for (int i = 0; i < NAMES; i++) {
+        char host[48];
+        snprintf(host, sizeof host, "first.n%d.example.com", i);
+        find(host, &found[i]);
+        sleep_ms(PAUSE_MS);
+    }
+    int large = atomic_load(&server.large_queries);
+    expect_found("then", 50);
+    cr_expect_leq(atomic_load(&server.large_queries), large + 2 * NAMES_TRIES, "but for one that is asked to learn something");
+}
+
 Test(old_name_servers, that_were_but_slow_are_found_out)
 {
     refusal = DNS_NOT_IMPLEMENTED;
@@ -206,6 +225,20 @@ Test(name_servers, that_failed_at_first_are_not_taken_for_old_ones)
     }
     struct found found = look_up("a60.example.com");
     cr_expect(has_private(&found.answer), "all that it says was read");
+}
+
+/* Without one, the name servers have not been asked. */
+Test(name_servers, are_asked_by_sockets)
+{
+    struct rlimit limit, none;
+    int next = dup(0);
+    close(next);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &none);
+    struct found found = look_up("a1.example.com");
+    setrlimit(RLIMIT_NOFILE, &limit);
+    cr_expect_eq(found.answer.result, NAMES_NOT_ASKED);
 }
 
 /* Who wants to forge an answer has to guess the port, too. */
