@@ -3,12 +3,9 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
+#include "delivery/socket_state.h"
 
 #include <errno.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,7 +19,8 @@ enum {
     WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
     FRUITLESS_MAX = 16,
     QUIET_MS = 2,
-    HEARD_MAX = 256, /* times during a request; an answer as large as we take comes in 60 pieces */
+    HEARD_MAX = 256,   /* times during a request; an answer as large as we take comes in 60 pieces */
+    TAKEN_BYTES = 512, /* of the request, by which a receiver may say once more that it takes them */
     REST_MS = 10,
 };
 
@@ -36,6 +34,7 @@ struct wire {
     struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
     unsigned fruitless;  /* times in a row that the owner was told so and did not write */
     unsigned heard;      /* times that the owner was told to read, since the request began */
+    uint64_t taken;      /* bytes by the peer, when those were HEARD_MAX */
     uint32_t round;      /* in which the owner was told last */
     uint64_t idle_since_ms;
     int fd;
@@ -234,26 +233,12 @@ static void wire_spoil(struct wire *wire)
     list_keep(&wire->wires->put_off, &wire->put_off, false);
 }
 
-/* Whether the peer has closed its side, whatever there is still to read. */
-static bool has_hung_up(const struct wire *wire)
-{
-    struct pollfd end = { .fd = wire->fd, .events = POLLRDHUP };
-    return poll(&end, 1, 0) != 0;
-}
-
-/* Whether the peer has said or ended anything. A reset shows as an error, once: libcurl 7.88 would see nothing wrong any more. */
-static bool has_stirred(const struct wire *wire)
-{
-    char byte;
-    return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
-}
-
 /* Something happened between two requests. */
 static void on_ready_idle(struct wire *wire, int status, int events)
 {
     if (status == 0 && events == UV_WRITABLE) /* libcurl 8 may end a transfer while it watches for writing, too */
         poll_for(wire, WIRE_READ);            /* not earlier: most are used again before */
-    else if (status == 0 && wire->chatty && !has_hung_up(wire))
+    else if (status == 0 && wire->chatty && !socket_has_hung_up(wire->fd))
         poll_for(wire, WIRE_HANGUP); /* what was said is for libcurl, which reads it before it uses the connection again */
     else
         wire_spoil(wire); /* a server has nothing to say then but that it goes */
@@ -262,11 +247,15 @@ static void on_ready_idle(struct wire *wire, int status, int events)
 /* An HTTP/2 receiver that lets nothing be sent: libcurl 7.88 goes on asking whether it can write, and the socket goes on saying yes, as fast as the
  * processor can. */
 
-static bool sends_nothing(int fd)
+/* Byte by byte, which with a hundred who do so would take a core: unless it may be that they take ours. */
+static bool says_too_much(struct wire *wire)
 {
-    struct tcp_info info = { 0 };
-    socklen_t length = sizeof(info);
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_last_data_sent >= QUIET_MS;
+    if (++wire->heard <= HEARD_MAX)
+        return false;
+    uint64_t taken = socket_bytes_taken(wire->fd);
+    if (wire->heard == HEARD_MAX + 1)
+        wire->taken = taken;
+    return wire->heard - HEARD_MAX > 1 + (taken - wire->taken) / TAKEN_BYTES;
 }
 
 static void on_wake(uv_timer_t *wake)
@@ -295,10 +284,10 @@ static void wire_rest(struct wire *wire, unsigned but_for)
 static void wire_judge(struct wire *wire, int events)
 {
     if (events == UV_WRITABLE) {
-        wire->fruitless = sends_nothing(wire->fd) ? wire->fruitless + 1 : 0;
+        wire->fruitless = socket_is_quiet(wire->fd, QUIET_MS) ? wire->fruitless + 1 : 0;
         if (wire->fruitless >= FRUITLESS_MAX && (wire->watched & WIRE_WRITE) != 0)
             wire_rest(wire, WIRE_READ);
-    } else if (++wire->heard > HEARD_MAX) { /* byte by byte: a hundred who do that would take a core */
+    } else if (says_too_much(wire)) {
         wire_rest(wire, 0);
     } else { /* the peer said something: perhaps that it takes more */
         wire->fruitless = 0;
@@ -372,16 +361,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         wire_judge(wire, status < 0 ? 0 : events);
 }
 
-/* libcurl 7.88 closes a socket that it has not connected behind our back, and this is the last that we hear of it: the descriptor may be somebody
- * else's at once. */
-static bool is_connected(int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof(peer);
-    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
-}
-
-/* Nobody watches it, and it stays as it is with the kernel until something happens; or it is forgotten. */
+/* Nobody watches it, and it stays as it is with the kernel until something happens. One that was not connected is forgotten: libcurl 7.88 closes it behind
+ * our back, and the descriptor may be somebody else's at once. */
 static void wire_let_go(struct wire *wire)
 {
     if (!wire->ours || !wire->proven) {
@@ -404,7 +385,7 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
     wire->seen = true;
     list_keep(&wires->resting, &wire->rest, false);
     if (events != WIRE_WRITE) /* before the answer is there: a connection that was reset right behind it is not connected any more */
-        wire->proven = wire->proven || is_connected(fd);
+        wire->proven = wire->proven || socket_is_connected(fd);
     if (events == 0) {
         wire_let_go(wire);
     } else {
@@ -431,7 +412,7 @@ void wires_check_fresh(struct wires *wires)
     struct link *link;
     while ((link = list_take(&wires->fresh)) != NULL) {
         struct wire *wire = container_of(link, struct wire, fresh);
-        if (wire->chatty ? has_hung_up(wire) : has_stirred(wire))
+        if (wire->chatty ? socket_has_hung_up(wire->fd) : socket_has_stirred(wire->fd))
             wire_spoil(wire);
     }
 }
@@ -456,13 +437,10 @@ void *wires_hang_up_oldest(struct wires *wires)
     return wire->owner;
 }
 
-/* What nobody reads lies in the kernel's memory, 128 KiB of it and more for each connection, most of which are not the bytes themselves. */
+/* What nobody reads lies in the kernel's memory, 128 KiB of it and more for each connection. */
 static bool has_said_much(const struct wire *wire)
 {
-    uint32_t memory[SK_MEMINFO_VARS] = { 0 };
-    socklen_t length = sizeof(memory);
-    return wire->polled == WIRE_HANGUP && getsockopt(wire->fd, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0 &&
-           memory[SK_MEMINFO_RMEM_ALLOC] > TALK_BYTES_MAX;
+    return wire->polled == WIRE_HANGUP && socket_unread_memory(wire->fd) > TALK_BYTES_MAX;
 }
 
 void wires_hang_up_idle(struct wires *wires, uint64_t since_ms)

@@ -25,8 +25,8 @@ void wires_destroy(struct wires *wires);
 int wires_open(struct wires *wires, int family, int type, int protocol);
 void wires_close(struct wires *wires, int fd);
 /* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none), in turn, and for no longer than 40 ms before the loop goes on to what
- * else it has to do; of a wire that had something to read 256 times since it was idle, every 10 ms. Takes descriptors that wires_open did not open, too;
- * those are forgotten, not closed, with 0. */
+ * else it has to do; of a wire that had something to read 256 times since it was idle, every 10 ms, unless its peer is taking what was written. Takes
+ * descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 
 /* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice: wires_check_fresh looks, and is
