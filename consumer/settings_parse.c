@@ -366,16 +366,16 @@ static bool is_host(struct slice host, int family)
     return family == AF_INET6 || numeric ? is_address(host, family) : is_dns_name(host);
 }
 
-/* libcurl ends them at the first '@', and what it cannot decode makes it go to the receiver without the proxy. */
+/* libcurl ends them at the first '@', and goes to the receiver without the proxy when they decode to a control character. A % that begins no escape is
+ * one to it, too. */
 static bool are_credentials(struct slice value)
 {
     for (size_t i = 0; i < value.length; i++) {
         if (value.start[i] == '@')
             return false;
-        if (value.start[i] != '%')
-            continue;
-        int high = i + 2 < value.length ? text_hex_value(value.start[i + 1]) : -1, low = high < 0 ? -1 : text_hex_value(value.start[i + 2]);
-        if (low < 0 || high * 16 + low < ' ')
+        int high = value.start[i] == '%' && i + 2 < value.length ? text_hex_value(value.start[i + 1]) : -1;
+        int low = high < 0 ? -1 : text_hex_value(value.start[i + 2]);
+        if (low >= 0 && high * 16 + low < ' ')
             return false;
     }
     return true;

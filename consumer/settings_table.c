@@ -55,7 +55,7 @@ const struct row settings_rows[] = {
       .parse = parse_redis_down, TO(redis_down) },
     { ROW("JOBHOOK_REDIS_WAIT", "1m", "how long events wait for Redis before JOBHOOK_REDIS_DOWN decides"),
       .parse = parse_duration, TO(redis_wait_ms), RANGE(0, DAY) },
-    { ROW("JOBHOOK_REDIS_PREFIX", "jobhook:<group>:", "in front of every key; <group> stands for the consumer group. In one Redis, not for both a and a:b"),
+    { ROW("JOBHOOK_REDIS_PREFIX", "jobhook:<group>:", "in front of every key; <group> stands for the consumer group. Two groups in one Redis must not be named a and a:b"),
       .parse = parse_name, TO(redis_prefix) },
     { ROW("JOBHOOK_MAX_EVENT_BYTES", "8MiB", "largest event"),
       .parse = parse_size, TO(max_event_bytes), RANGE(KIB, 512 * MIB) },

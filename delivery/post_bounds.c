@@ -184,7 +184,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     if (length > SSL3_HM_HEADER_LENGTH && !may_be_read((struct slice){ bytes, length }, kind, SSL_version(ssl) == TLS1_3_VERSION))
         refuse((void *)bytes, length);
     see_session(gate, kind, length);
-    bool grown = kind != SSL3_MT_NEWSESSION_TICKET && takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large; /* HTTP/2 forbids it */
+    bool shown = kind == SSL3_MT_CERTIFICATE || kind == SSL3_MT_CERTIFICATE_REQUEST; /* which HTTP/2 forbids once a request was sent */
+    bool grown = shown && takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large;
     gate->messages += kind == SSL3_MT_CERTIFICATE_REQUEST ? REQUEST_WEIGHT : 1;
     if (gate->known && (gate->messages > MESSAGES_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);

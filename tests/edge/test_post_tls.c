@@ -346,10 +346,12 @@ static void expect_distrust(bool close_each)
     struct tls_receiver other;
     tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
     begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = close_each }, (struct lanes_options){ .idle_ms = 4000 });
-    cr_assert_eq(post().outcome.status, 200);
-    cr_assert_eq(post().outcome.status, 200);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(post().outcome.status, 200);
+        rig_run_ms(&rig, 30); /* the end of the connection arrives */
+    }
     copy_file(other.ca_file, receiver.ca_file);
-    for (int i = 0; i < 20 && post().outcome.status == 200; i++)
+    for (int i = 0; i < 20 && post().outcome.kind != OUTCOME_TLS_VERIFY; i++)
         rig_run_ms(&rig, 100); /* under load: the connection is never idle for long */
     for (int i = 0; i < 3; i++) {
         struct posted posted = post();

@@ -450,18 +450,47 @@ Test(settings, nat64_prefix)
 
 Test(settings, proxies)
 {
-    static const char *const taken[] = { "http://user:pass@proxy:3128", "https://u:p%40ss@192.0.2.1:1", "http://[2001:db8::1]:65535",
-                                         "http://[fe80::1%25eth0]:1",   "http://a_b.example.com.:1",    "http://\xc3\xa4:@proxy:1" };
-    static const char *const refused[] = { "proxy:3128", "socks5://proxy:1080", "http://proxy:3128/", "http://pro xy:3128", "http://proxy",
-                                           "http://proxy:", "http://proxy:0", "http://proxy:65536", "http://proxy:+80", "http://proxy:3128/way",
-                                           "http://proxy:3128?x", "http://proxy:3128#x", "http://:3128", "http://u:p@:3128", "http://u:p/w@proxy:80",
-                                           "http://2001:db8::1:3128", "http://[::1]", "http://[::1]3128", "http://u\\@proxy:3128", "http://",
-                                           "https://user:p@proxy",
-                                           /* What libcurl cannot use, or would leave out, so that receivers were called without the proxy. */
-                                           "http://[zzz]:1", "http://[]:1", "http://[::1%]:1", "http://[proxy]:1", "http://a%zzb:1", "http://a%41b:1",
-                                           "http://*:1", "http://ex\xc3\xa4mple:1", "http://a..b:1", "http://.:1", "http://1.2.3.256:1",
-                                           "http://u:p@w@proxy:1", "http://u:%00@proxy:1", "http://u%0a@proxy:1", "http://u:%1@proxy:1",
-                                           "http://u:100%@proxy:1" };
+    static const char *const taken[] = { "http://u:50%off@proxy:1",    "http://user:pass@proxy:3128", "https://u:p%40ss@192.0.2.1:1",
+                                         "http://[2001:db8::1]:65535", "http://[fe80::1%25eth0]:1",   "http://a_b.example.com.:1",
+                                         "http://\xc3\xa4:@proxy:1" };
+    static const char *const refused[] = {
+        "proxy:3128",
+        "socks5://proxy:1080",
+        "http://proxy:3128/",
+        "http://pro xy:3128",
+        "http://proxy",
+        "http://proxy:",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "http://proxy:+80",
+        "http://proxy:3128/way",
+        "http://proxy:3128?x",
+        "http://proxy:3128#x",
+        "http://:3128",
+        "http://u:p@:3128",
+        "http://u:p/w@proxy:80",
+        "http://2001:db8::1:3128",
+        "http://[::1]",
+        "http://[::1]3128",
+        "http://u\\@proxy:3128",
+        "http://",
+        "https://user:p@proxy",
+        /* What libcurl cannot use, or would leave out, so that receivers were called without the proxy. */
+        "http://[zzz]:1",
+        "http://[]:1",
+        "http://[::1%]:1",
+        "http://[proxy]:1",
+        "http://a%zzb:1",
+        "http://a%41b:1",
+        "http://*:1",
+        "http://ex\xc3\xa4mple:1",
+        "http://a..b:1",
+        "http://.:1",
+        "http://1.2.3.256:1",
+        "http://u:p@w@proxy:1",
+        "http://u:%00@proxy:1",
+        "http://u%0a@proxy:1",
+    };
     for (size_t i = 0; i < COUNT_OF(taken); i++) {
         must_read(entry("JOBHOOK_PROXY=%s", taken[i]));
         cr_expect_str_eq(settings.proxy, taken[i]);
