@@ -17,15 +17,6 @@ static void append_sum(struct text *mistakes, const struct settings *settings, u
     settings_append_duration(mistakes, sum_ms);
 }
 
-static uint64_t longest_deferral_ms(const struct settings *settings)
-{
-    const struct retry_delays *defers = &settings->schedule.defers;
-    uint64_t longest_ms = 0;
-    for (size_t i = 0; i < defers->count; i++)
-        longest_ms = defers->ms[i] > longest_ms ? defers->ms[i] : longest_ms;
-    return longest_ms;
-}
-
 /* A task that is forgotten while it can still come back would be delivered twice. */
 static void check_state_ttl(const struct settings *settings, struct text *mistakes)
 {
@@ -37,11 +28,12 @@ static void check_state_ttl(const struct settings *settings, struct text *mistak
         append_sum(mistakes, settings, sum_ms);
         text_append_char(mistakes, '\n');
     }
-    if (settings->state_ttl_ms < longest_deferral_ms(settings)) {
+    uint64_t deferral_ms = retry_longest_ms(&settings->schedule.defers);
+    if (settings->state_ttl_ms < deferral_ms) {
         text_append_string(mistakes, "JOBHOOK_STATE_TTL (");
         settings_append_duration(mistakes, settings->state_ttl_ms);
         text_append_string(mistakes, ") must be at least the longest of JOBHOOK_DEFER_DELAYS (");
-        settings_append_duration(mistakes, longest_deferral_ms(settings));
+        settings_append_duration(mistakes, deferral_ms);
         text_append_string(mistakes, "): a task would be forgotten before its event comes back\n");
     }
     if (settings->max_event_age_ms > settings->state_ttl_ms) {

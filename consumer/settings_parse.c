@@ -4,11 +4,12 @@
 #include "consumer/base/memory.h"
 #include "consumer/content.h"
 #include "consumer/processors.h"
+#include "delivery/guard_address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void *field_of(const struct row *row, struct settings *settings)
@@ -331,12 +332,8 @@ static bool split_port(struct slice value, struct slice *host, struct slice *por
 
 static bool is_address(struct slice host, int family)
 {
-    char text[INET6_ADDRSTRLEN] = "";
-    unsigned char bytes[sizeof(struct in6_addr)];
-    if (host.length >= sizeof(text))
-        return false;
-    memcpy(text, host.start, host.length);
-    return inet_pton(family, text, bytes) == 1;
+    struct guard_address address;
+    return family == AF_INET6 ? guard_address_read_v6(host, &address) : guard_address_read_v4(host, &address);
 }
 
 /* Labels of letters, digits, hyphens and underscores, with a last dot perhaps. */
@@ -370,12 +367,10 @@ static bool is_host(struct slice host, int family)
  * one to it, too. */
 static bool are_credentials(struct slice value)
 {
-    for (size_t i = 0; i < value.length; i++) {
-        if (value.start[i] == '@')
-            return false;
-        int high = value.start[i] == '%' && i + 2 < value.length ? text_hex_value(value.start[i + 1]) : -1;
-        int low = high < 0 ? -1 : text_hex_value(value.start[i + 2]);
-        if (low >= 0 && high * 16 + low < ' ')
+    for (size_t at = 0; at < value.length;) {
+        bool ends = value.start[at] == '@';
+        int byte = slice_take_decoded(value, &at);
+        if (ends || (byte >= 0 && byte < ' '))
             return false;
     }
     return true;
@@ -463,17 +458,13 @@ bool parse_listen(const struct row *row, struct slice value, struct settings *se
 {
     struct listen_address *field = field_of(row, settings), address = { 0 };
     struct slice host, port;
-    unsigned char bytes[sizeof(struct in6_addr)];
     uint64_t number;
     int family;
-    bool fine = split_port(value, &host, &port, &family) && host.length < sizeof(address.host) && slice_to_u64(port, UINT16_MAX, &number);
-    if (fine) {
-        memcpy(address.host, host.start, host.length);
-        address.port = (uint16_t)number;
-        fine = inet_pton(family, address.host, bytes) == 1;
-    }
-    if (!fine)
+    if (!split_port(value, &host, &port, &family) || !is_address(host, family) || !slice_to_u64(port, UINT16_MAX, &number))
         return refuse(problem, "must be a numeric address and a port, such as 0.0.0.0:8080, 127.0.0.1:0 or [::]:8080");
+    assert(host.length < sizeof(address.host));
+    memcpy(address.host, host.start, host.length);
+    address.port = (uint16_t)number;
     *field = address;
     return true;
 }

@@ -34,29 +34,11 @@ static bool is_own(struct slice name)
     return false;
 }
 
-/* The byte of the escape at `at`; -1: it is broken. */
-static int unescape(struct slice value, size_t at)
-{
-    if (at + 2 >= value.length)
-        return -1;
-    int high = text_hex_value(value.start[at + 1]), low = text_hex_value(value.start[at + 2]);
-    return high < 0 || low < 0 ? -1 : high << 4 | low;
-}
-
-/* What stands at `at`, decoded; -1: nothing that may stand in a header. */
-static int byte_at(struct slice value, size_t *at)
-{
-    bool escaped = value.start[*at] == '%';
-    int byte = escaped ? unescape(value, *at) : (unsigned char)value.start[*at];
-    *at += escaped ? 3 : 1;
-    return byte < ' ' || byte > '~' ? -1 : byte;
-}
-
 static const char *append_value(char *line, size_t length, struct slice value)
 {
     for (size_t at = 0; at < value.length;) {
-        int byte = byte_at(value, &at);
-        if (byte < 0)
+        int byte = slice_take_decoded(value, &at);
+        if (byte < ' ' || byte > '~')
             return "a value may hold printable ASCII only, and a % is written %25";
         if (length == SPAN_HEADER_BYTES_MAX)
             return "is longer than 2048 bytes";

@@ -172,13 +172,6 @@ static void make_redis(struct worker *worker)
     worker->status.redis = redis_stats(worker->redis);
 }
 
-static uint64_t longest_delay_ms(const struct settings *settings)
-{
-    struct retry_delays delays;
-    retry_distinct_delays(&settings->schedule, &delays);
-    return delays.count == 0 ? 0 : delays.ms[delays.count - 1];
-}
-
 static bool make_sender(struct worker *worker)
 {
     const struct settings *settings = worker->settings;
@@ -189,7 +182,7 @@ static bool make_sender(struct worker *worker)
                                                    .attempt_timeout_ms = settings->attempt_timeout_ms,
                                                    .held_bytes_max = settings->max_held_bytes,
                                                    .give_up_after_ms = settings->give_up_after_ms,
-                                                   .deferral_max_ms = longest_delay_ms(settings) };
+                                                   .deferral_max_ms = retry_defer_delay(&settings->schedule, UINT64_MAX) };
     struct lanes_options lanes_options = { .guard = &settings->guard,
                                            .attempt_timeout_ms = settings->attempt_timeout_ms,
                                            .origin_max_connections = (uint32_t)settings->origin_max_connections,

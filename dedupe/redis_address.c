@@ -29,27 +29,13 @@ static bool split_last(struct slice *rest, char c, struct slice *head)
     return split(rest, head, rest->length == 0 ? NULL : memrchr(rest->start, c, rest->length));
 }
 
-/* The escape at `at`; -1 when it is broken or stands for NUL. */
-static int unescape(struct slice coded, size_t at)
-{
-    if (at + 2 >= coded.length)
-        return -1;
-    int high = text_hex_value(coded.start[at + 1]), low = text_hex_value(coded.start[at + 2]);
-    int byte = high < 0 || low < 0 ? -1 : high * 16 + low;
-    return byte == 0 ? -1 : byte;
-}
-
 static char *percent_decode(struct slice coded)
 {
     char *decoded = memory_create(coded.length + 1);
     size_t length = 0;
-    for (size_t i = 0; i < coded.length; i++) {
-        int byte = (unsigned char)coded.start[i];
-        if (byte == '%') {
-            byte = unescape(coded, i);
-            i += 2;
-        }
-        if (byte == -1) {
+    for (size_t at = 0; at < coded.length;) {
+        int byte = slice_take_decoded(coded, &at);
+        if (byte <= 0) {
             free(decoded);
             return NULL;
         }

@@ -105,6 +105,11 @@ static uint64_t better_cover(const struct retry_delays *delays, uint64_t wait_ms
     return best;
 }
 
+uint64_t retry_longest_ms(const struct retry_delays *delays)
+{
+    return better_cover(delays, UINT64_MAX, 0);
+}
+
 uint64_t retry_defer_delay(const struct retry_schedule *schedule, uint64_t wait_ms)
 {
     uint64_t best = better_cover(&schedule->defers, wait_ms, better_cover(&schedule->retries, wait_ms, 0));

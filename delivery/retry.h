@@ -29,6 +29,7 @@ uint64_t retry_defer_delay(const struct retry_schedule *schedule, uint64_t wait_
 /* The distinct delays of both lists, ascending. */
 void retry_distinct_delays(const struct retry_schedule *schedule, struct retry_delays *distinct);
 uint64_t retry_total_ms(const struct retry_schedule *schedule); /* sum of the retry delays */
+uint64_t retry_longest_ms(const struct retry_delays *delays);   /* 0: there is none */
 
 /* Canonical: 60s is 1m, 1500ms stays. */
 void retry_delay_write(uint64_t delay_ms, struct text *text);

@@ -59,6 +59,17 @@ static size_t utf8_length(const unsigned char *bytes, size_t left)
     return length;
 }
 
+size_t utf8_decode(const unsigned char *bytes, size_t left, uint32_t *code)
+{
+    size_t length = utf8_length(bytes, left);
+    if (length == 0)
+        return 0;
+    *code = length == 1 ? bytes[0] : bytes[0] & (0xffU >> (length + 1));
+    for (size_t i = 1; i < length; i++)
+        *code = *code << 6 | (bytes[i] & 0x3fU);
+    return length;
+}
+
 bool slice_is_utf8(struct slice a)
 {
     const unsigned char *bytes = (const unsigned char *)a.start;
@@ -116,6 +127,20 @@ int text_hex_value(char c)
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int slice_take_decoded(struct slice a, size_t *at)
+{
+    unsigned char byte = (unsigned char)a.start[(*at)++];
+    if (byte != '%')
+        return byte;
+    if (a.length - *at < 2)
+        return -1;
+    int high = text_hex_value(a.start[*at]), low = text_hex_value(a.start[*at + 1]);
+    if (high < 0 || low < 0)
+        return -1;
+    *at += 2;
+    return high << 4 | low;
 }
 
 void text_init(struct text *text, size_t limit)
@@ -295,11 +320,11 @@ static void append_json_escape(struct text *text, unsigned char c)
     text_printf(text, "\\u%04x", c);
 }
 
-/* Line ends in JavaScript, and what makes a terminal show text in another order than it has, or not at all. */
-static bool is_deceptive(const unsigned char *bytes)
+/* What some terminals obey (C1), line ends in JavaScript, and what makes text be shown in another order than it has, or not at all. */
+static bool is_deceptive(uint32_t code)
 {
-    unsigned code = (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
-    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+    return (code >= 0x80 && code <= 0x9f) || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
 /* Appends the character at `bytes`, and returns how many bytes it took. */
@@ -309,15 +334,14 @@ static size_t append_json_character(struct text *text, const unsigned char *byte
         append_json_escape(text, bytes[0]);
         return 1;
     }
-    size_t length = utf8_length(bytes, left);
+    uint32_t code = 0;
+    size_t length = utf8_decode(bytes, left, &code);
     if (length == 0) {
         text_append_string(text, "\xef\xbf\xbd"); /* U+FFFD for each such byte */
         return 1;
     }
-    if (length == 3 && is_deceptive(bytes))
-        text_printf(text, "\\u%04x", (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU));
-    else if (length == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
-        text_printf(text, "\\u%04x", bytes[1]); /* C1: some terminals obey them */
+    if (is_deceptive(code))
+        text_printf(text, "\\u%04x", (unsigned)code);
     else
         text_append(text, (struct slice){ (const char *)bytes, length });
     return length;

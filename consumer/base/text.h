@@ -26,10 +26,15 @@ bool slice_is(struct slice a, const char *string);
 bool slice_starts_with(struct slice a, const char *prefix);
 struct slice slice_trim(struct slice a, const char *blanks); /* without any of these at either end */
 bool slice_is_utf8(struct slice a);                          /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF */
+/* The length of the character at `bytes`, of which `left` are there, and its code; 0: no UTF-8. */
+size_t utf8_decode(const unsigned char *bytes, size_t left, uint32_t *code);
 /* Plain decimal digits, no sign, no leading zero (but "0"), at most `most`. */
 MUST_USE bool slice_to_u64(struct slice a, uint64_t most, uint64_t *value);
 
 int text_hex_value(char c); /* of a hexadecimal digit of either case; -1: it is none */
+/* The byte at `*at`, or the one for which the percent escape stands that begins there; `*at` moves behind it. -1: the escape is broken, and `*at` is behind
+ * its '%'. */
+int slice_take_decoded(struct slice a, size_t *at);
 
 enum { TEXT_U64_MAX = 20 };                      /* digits of 2^64 - 1 */
 size_t text_write_u64(char *to, uint64_t value); /* in decimal, no NUL; returns how many digits, TEXT_U64_MAX at most */
@@ -54,7 +59,8 @@ void text_append_i64(struct text *text, int64_t value);
 void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* ,"name": with the comma or without: how a member of a JSON object begins. The name is a literal of ours, in which nothing is to be escaped. */
 void text_append_member(struct text *text, const char *name, bool comma);
-/* A JSON string with its quotes: control characters, DEL, line ends, and what hides or turns text round (U+202E) escaped, bytes that are not UTF-8 replaced by U+FFFD. */
+/* A JSON string with its quotes. Escaped are control characters, DEL, line ends, and what hides text or turns it round (U+202E); bytes that are not UTF-8
+ * become U+FFFD. */
 void text_append_json(struct text *text, struct slice slice);
 
 static inline struct slice text_slice(const struct text *text)

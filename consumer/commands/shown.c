@@ -46,24 +46,12 @@ static size_t width_of(uint32_t code)
     return is_in(code, wide, COUNT_OF(wide)) ? 2 : 1;
 }
 
-/* The length of the character at `bytes`; 0: no UTF-8. */
-static size_t decode(const unsigned char *bytes, size_t left, uint32_t *code)
-{
-    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    if (length > left || !slice_is_utf8((struct slice){ (const char *)bytes, length }))
-        return 0;
-    *code = length == 1 ? bytes[0] : bytes[0] & (0xffU >> (length + 1));
-    for (size_t i = 1; i < length; i++)
-        *code = *code << 6 | (bytes[i] & 0x3fU);
-    return length;
-}
-
 static struct character look_at(const unsigned char *bytes, size_t left)
 {
     static const char short_names[] = { ['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r' };
     struct character character = { 0 };
     uint32_t code = 0;
-    character.bytes = decode(bytes, left, &code);
+    character.bytes = utf8_decode(bytes, left, &code);
     if (character.bytes == 0 || (code < 0x80 && is_hidden(code)))
         snprintf(character.escape, sizeof character.escape, "\\x%02x", bytes[0]);
     else if (is_hidden(code))

@@ -2,26 +2,13 @@
 
 static const char prefix[] = "/job-status/";
 
-/* The byte at `*at`, which moves behind it; -1: not a percent sign and two hexadecimal digits. */
-static int take_byte(struct slice rest, size_t *at)
-{
-    char c = rest.start[(*at)++];
-    if (c != '%')
-        return (unsigned char)c;
-    if (rest.length - *at < 2)
-        return -1;
-    int high = text_hex_value(rest.start[*at]), low = text_hex_value(rest.start[*at + 1]);
-    *at += 2;
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 static const char *decode(struct slice rest, struct task_id *id)
 {
     id->length = 0;
     for (size_t at = 0; at < rest.length;) {
         if (rest.start[at] == '?' || rest.start[at] == '#')
             return "there are no parameters; '?' and '#' in a task_id are written %3F and %23";
-        int byte = take_byte(rest, &at);
+        int byte = slice_take_decoded(rest, &at);
         if (byte < 0)
             return "'%' wants two hexadecimal digits; in a task_id it is written %25";
         if (byte < 0x20 || byte == 0x7f)

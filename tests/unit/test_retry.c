@@ -151,6 +151,13 @@ Test(retry, defers_by_the_shortest_delay_that_covers_the_wait_else_by_the_longes
     }
 }
 
+Test(retry, knows_the_longest_of_a_list)
+{
+    struct retry_schedule schedule = schedule_of("5s,1m,1s", "");
+    cr_assert_eq(retry_longest_ms(&schedule.retries), 60000);
+    cr_assert_eq(retry_longest_ms(&schedule.defers), 0);
+}
+
 Test(retry, lists_distinct_delays_of_both_lists_in_ascending_order)
 {
     struct retry_schedule schedule = schedule_of("2s,1s,60s,1000ms,2s", "5m,1m,1m");

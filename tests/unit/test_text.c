@@ -323,3 +323,34 @@ Test(text, knows_hexadecimal_digits)
         cr_assert_eq(text_hex_value((char)c), lower == NULL ? -1 : (int)(lower - digits), "%d", c);
     }
 }
+
+Test(text, percent_escapes_are_decoded_one_at_a_time)
+{
+    static const struct {
+        const char *text;
+        int byte;
+        size_t behind;
+    } cases[] = { { "a", 'a', 1 }, { "%41b", 'A', 3 }, { "%fF", 0xff, 3 }, { "%00", 0, 3 },
+                  { "%4", -1, 1 }, { "%", -1, 1 },     { "%g1", -1, 1 },   { "%1g", -1, 1 } };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t at = 0;
+        cr_expect_eq(slice_take_decoded(slice_of(cases[i].text), &at), cases[i].byte, "%s", cases[i].text);
+        cr_expect_eq(at, cases[i].behind, "%s", cases[i].text);
+    }
+}
+
+Test(text, characters_are_decoded)
+{
+    static const struct {
+        const char *text;
+        uint32_t code;
+    } cases[] = { { "A", 'A' }, { "\xc3\xbc", 0xfc }, { "\xe2\x82\xac", 0x20ac }, { "\xf0\x9f\x98\x80", 0x1f600 } };
+    uint32_t code;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t length = strlen(cases[i].text);
+        cr_expect_eq(utf8_decode((const unsigned char *)cases[i].text, length, &code), length);
+        cr_expect_eq(code, cases[i].code);
+        if (length > 1)
+            cr_expect_eq(utf8_decode((const unsigned char *)cases[i].text, length - 1, &code), 0, "cut off");
+    }
+}
