@@ -123,7 +123,9 @@ static void start_mistake(struct text *mistakes, struct slice name, struct slice
 /* Makes the process forget a secret of its own environment, which anyone who may read /proc would find there. */
 static void forget(const struct reading *reading, struct slice name)
 {
-    for (char *const *entry = environ; reading->environment == environ && *entry != NULL; entry++) {
+    if (reading->environment != environ)
+        return;
+    for (char *const *entry = environ; *entry != NULL; entry++) {
         const char *value = value_in(*entry, name);
         if (value != NULL)
             explicit_bzero((char *)(uintptr_t)value, strlen(value));

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Losing no event rests on the first of these; the others have a variable of their own. Aliases of librdkafka included. */
+/* Losing no event rests on the first of these; the others have a variable of their own. Aliases of librdkafka included.
+ * A dot at the end: all that begin so. */
 static const struct refusal {
     const char *property, *reason;
 } refusals[] = {
@@ -27,6 +28,7 @@ static const struct refusal {
     { "transactional.id", "cannot be changed: jobhook writes outside transactions" },
     { "group.protocol", "cannot be changed: partitions are taken away all at once" },
     { "internal.termination.signal", "cannot be changed: librdkafka would take that signal from jobhook, SIGTERM for one" },
+    { "test.mock.", "cannot be changed: librdkafka would play the brokers itself, and none of those that are set would be asked" },
     { "group.id", "is not set here: use JOBHOOK_GROUP" },
     { "bootstrap.servers", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
     { "metadata.broker.list", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
@@ -73,13 +75,17 @@ static bool is_too_young(const char *property, struct slice value)
     return false;
 }
 
+static bool is_named(const char *property, const char *name)
+{
+    bool all = name[strlen(name) - 1] == '.';
+    return all ? slice_starts_with(slice_of(property), name) : strcmp(property, name) == 0;
+}
+
 static const char *why_refused(const char *property, struct slice value)
 {
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
-        if (strcmp(property, refusals[i].property) == 0)
+        if (is_named(property, refusals[i].property))
             return refusals[i].reason;
-    if (slice_starts_with(slice_of(property), "test.mock."))
-        return "cannot be changed: librdkafka would play the brokers itself, and none of those that are set would be asked";
     if (is_too_young(property, value))
         return "must be a whole number from 1000: librdkafka would forget the topics before it has joined them, or never see new ones";
     return property[0] == '\0' ? "names no property" : NULL;

@@ -30,7 +30,7 @@ struct file_text {
     char bytes[FILE_MAX];
 };
 
-/* Of those of the newest reading: learning takes longer than a channel may be the newest. */
+/* What is known of the name servers of the newest reading. Not kept with a channel: learning takes longer than one may be the newest. */
 struct sizes_known {
     bool large;           /* one was answered */
     unsigned small_only;  /* names of which the small question alone was answered */
@@ -136,24 +136,29 @@ static bool is_heard(int status)
     return status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA;
 }
 
+static bool is_of_newest_reading(const struct channel *channel)
+{
+    return channel->reading == channel->servers->reading;
+}
+
 /* As long as no large question was answered its size may be why. One that was not understood is one of many that were under way when c-ares, which asks
  * in small by itself then, found out: 1.18 forgets the others. */
 static bool is_to_be_small(const struct question *question, int status)
 {
-    const struct names_servers *servers = question->channel->servers;
-    bool large_are_known = question->channel->reading == servers->reading && servers->known.large && status != ARES_EFORMERR;
+    const struct channel *channel = question->channel;
+    bool large_are_known = is_of_newest_reading(channel) && channel->servers->known.large && status != ARES_EFORMERR;
     return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known && question->context != NULL;
 }
 
 static void learn_size(const struct channel *channel, enum size size)
 {
-    struct names_servers *servers = channel->servers;
-    if (channel->reading != servers->reading)
+    struct sizes_known *known = &channel->servers->known;
+    if (!is_of_newest_reading(channel))
         return;
     if (size == LARGE)
-        servers->known.large = true;
+        known->large = true;
     else
-        servers->known.small_only++;
+        known->small_only++;
 }
 
 static void question_end(struct question *question, const struct names_answer *answer, uint32_t ttl_s)

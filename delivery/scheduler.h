@@ -92,7 +92,7 @@ void scheduler_hold(struct scheduler *scheduler, const struct url *url, uint64_t
 uint64_t scheduler_next_ms(const struct scheduler *scheduler, uint64_t now_ms);
 
 /* While the way out is broken and events wait: whom to connect to, without an event, to hear whether it still is (delivery/witnesses.h). NULL: nobody at
- * the moment. It works again with the first call after enough were heard. */
+ * the moment. When enough were heard it works again, at the latest EGRESS_PROBE_MS after that. */
 struct witness *scheduler_ask(struct scheduler *scheduler, uint64_t now_ms);
 
 struct scheduler_counts {

@@ -8,7 +8,7 @@
 bool socket_is_connected(int fd);
 /* Whether the peer has closed its side, whatever there is still to read. */
 bool socket_has_hung_up(int fd);
-/* Whether the peer has said or ended anything. A reset shows as an error, once. */
+/* Whether the peer has said or ended anything. A reset shows as an error, once: libcurl 7.88 would see nothing wrong any more. */
 bool socket_has_stirred(int fd);
 /* Whether nothing was sent for so long, ms. */
 bool socket_is_quiet(int fd, uint32_t ms);

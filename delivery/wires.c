@@ -244,9 +244,6 @@ static void on_ready_idle(struct wire *wire, int status, int events)
         wire_spoil(wire); /* a server has nothing to say then but that it goes */
 }
 
-/* An HTTP/2 receiver that lets nothing be sent: libcurl 7.88 goes on asking whether it can write, and the socket goes on saying yes, as fast as the
- * processor can. */
-
 /* Byte by byte, which with a hundred who do so would take a core: unless it may be that they take ours. */
 static bool says_too_much(struct wire *wire)
 {
@@ -280,7 +277,8 @@ static void wire_rest(struct wire *wire, unsigned but_for)
         uv_timer_start(&wires->wake, on_wake, REST_MS, 0);
 }
 
-/* The owner was told; it has written, or wanted to know for nothing. */
+/* The owner was told; it has written, or wanted to know for nothing: to an HTTP/2 receiver that lets nothing be sent libcurl 7.88 goes on asking whether
+ * it can write, and the socket goes on saying yes, as fast as the processor can. */
 static void wire_judge(struct wire *wire, int events)
 {
     if (events == UV_WRITABLE) {
