@@ -13,6 +13,7 @@ from harness import event, wait_for
 
 # ------------------------------------------------------------------------------------------------ clocks nobody has told the worker of
 
+@pytest.mark.same_everywhere
 @pytest.mark.parametrize("wrong_s", [HOUR_S, -HOUR_S])
 def test_a_worker_that_starts_with_a_wrong_clock_sends_no_waiting_retry_early(make_rig, wrong_s):
     """Its first record is a retry that waits: nothing has told it Redis's time yet but the answer to the very first question."""

@@ -53,6 +53,7 @@ def test_prometheus_scrapes_and_the_dashboard_finds_it():
     assert yaml.safe_load(COMPOSE["configs"]["grafana-datasource"]["content"])["datasources"][0]["type"] == "prometheus"
 
 
+@pytest.mark.same_everywhere
 def test_its_jobhook_runs_as_written(make_rig):
     """Command and environment are the file's; only names of machines become addresses of this one, and the topic this test's."""
     rig = make_rig(topics=False)

@@ -91,6 +91,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.same_everywhere
 def test_records_that_nobody_can_read_are_honest_rows(rig):
     rig.kafka.produce(rig.dlq, [{**r, "partition": 0} for r in HOSTILE])
     evil = letter(rig, "evil\u202e\u0007".replace("\u0007", ""), "http://127.0.0.1:1/\x1b[2J", partition=1, reason="\x1b[31mexhausted")
@@ -215,6 +216,7 @@ def test_replay_delivers_each_once_more_and_not_twice(rig):
     assert not [n for n in os.listdir(rig.folder) if n.endswith(".checkpoint")]
 
 
+@pytest.mark.same_everywhere
 @pytest.mark.parametrize("place, forced", [("again-planned:1", False), ("again-sent:3", False), ("again-sent:3", True), ("again-acked:1", True)])
 def test_an_interrupted_replay_goes_on_and_doubles_nothing(rig, place, forced, monkeypatch):
     hook = rig.jobhook().start()
@@ -235,6 +237,7 @@ def test_an_interrupted_replay_goes_on_and_doubles_nothing(rig, place, forced, m
     assert not os.path.exists(os.path.join(rig.folder, "cp")) and not os.path.exists(os.path.join(rig.folder, "cp.sent"))
 
 
+@pytest.mark.same_everywhere
 def test_a_replay_that_is_killed_goes_on_and_doubles_nothing(rig):
     hook = rig.jobhook().start()
     tasks = [f"t{i}" for i in range(120)]
@@ -334,6 +337,7 @@ def test_a_receiver_that_moved_gets_its_letters_at_the_new_place(rig):
         assert code == 2 and "wants OLD=NEW" in errors, wrong
 
 
+@pytest.mark.same_everywhere
 def test_replay_wants_to_know_which_and_where(rig):
     tool = rig.jobhook()
     code, _, errors = tool.command("dlq", "replay")
@@ -371,6 +375,7 @@ def test_purge_deletes_what_died_before_a_moment(rig):
 # ---- the whole story ----
 
 
+@pytest.mark.same_everywhere
 def test_a_receiver_dies_and_returns_and_one_replay_delivers_everything_once(make_rig):
     count = 10000
     rig = make_rig(delays="50ms,60ms")

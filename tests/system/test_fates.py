@@ -2,6 +2,8 @@
 import collections
 import random
 
+import pytest
+
 from harness import body, event
 
 DELAYS = [1, 2, 4, 8, 16]
@@ -44,6 +46,7 @@ def script(rig):
     return records, plan
 
 
+@pytest.mark.same_everywhere
 def test_five_thousand_events_end_as_scripted(make_rig):
     rig = make_rig(partitions=12, delays="1s,2s,4s,8s,16s", origins=ORIGINS)
     hooks = [rig.jobhook(JOBHOOK_FINAL_STATUSES="410").start() for _ in range(2)]

@@ -26,6 +26,7 @@ def in_force(hook, hold, dead):
              "the file was read")
 
 
+@pytest.mark.same_everywhere
 def test_a_hold_defers_until_it_is_lifted_and_uses_up_no_attempt(rig, hold_file):
     held, other = rig.receiver.url("ok/held", origin=0), rig.receiver.url("ok/other", origin=0)
     hold_file(f"{rig.receiver.url('ok/held')} hold # ticket 7")
@@ -46,6 +47,7 @@ def test_a_hold_defers_until_it_is_lifted_and_uses_up_no_attempt(rig, hold_file)
     assert {r["headers"]["jobhook-attempt"] for r in rig.receiver.requests()} == {"1"} and rig.dead() == []
 
 
+@pytest.mark.same_everywhere
 def test_a_hold_reaches_what_is_queued_already(rig, hold_file):
     """One slot, and a queue behind it: what is being sent ends, the rest is put off."""
     hook = rig.jobhook(JOBHOOK_HOLD_FILE=hold_file.path, JOBHOOK_MAX_IN_FLIGHT=1, JOBHOOK_ATTEMPT_TIMEOUT="60s").start()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import urllib.parse
 
+import pytest
+
 from harness import PROJECT, event
 from test_job_status import TOKEN, Api, start
 
@@ -27,6 +29,7 @@ def schemathesis():
     return program
 
 
+@pytest.mark.same_everywhere
 def test_the_document_and_the_answers_agree(rig, folder):
     _, api = start(rig)
     rig.publish(event("t-1"), event("failed", status="failed", raw='"why"'), event("dead", "http://localhost/"))

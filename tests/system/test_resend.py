@@ -1,6 +1,8 @@
 """Events delivered again from the input topic: lost by their receiver, or left behind when a retry topic was destroyed."""
 import time
 
+import pytest
+
 from harness import event, record, wait_for
 
 
@@ -72,6 +74,7 @@ def test_wrong_requests_say_what_is_wanted(rig):
         assert got == code and why in errors, arguments
 
 
+@pytest.mark.same_everywhere
 def test_what_cannot_be_resent_says_why(rig):
     hook = rig.jobhook().start()
     rig.publish(event("poll-only"), record(b"{", b"broken"), event("slow", rig.receiver.url("slow3000"), partition=0))

@@ -18,6 +18,7 @@ def assert_schedule(requests, delays_s, late_s=3):
         assert delay - EARLY_S <= wait < delay + late_s, f"waited {wait}, should be {delay}"
 
 
+@pytest.mark.same_everywhere
 def test_the_default_schedule_is_kept_and_ends_in_the_dead_letter_topic(make_rig):
     rig = make_rig(delays="1s,2s,4s,8s,16s")
     rig.jobhook().start()

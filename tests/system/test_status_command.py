@@ -2,6 +2,8 @@
 import json
 import time
 
+import pytest
+
 from harness import event, wait_for
 
 
@@ -94,6 +96,7 @@ def test_attempts_are_found_whatever_clock_stamped_the_event(rig):
         wait_for(lambda: json.loads(status(hook, task, "--json")[1])["attempts"], 20, f"the attempt of {task}", 0.2)
 
 
+@pytest.mark.same_everywhere
 def test_what_is_away_is_said(rig):
     hook = rig.jobhook().start()
     rig.publish(event("t"))
