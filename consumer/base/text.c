@@ -323,8 +323,8 @@ static void append_json_escape(struct text *text, unsigned char c)
 /* What some terminals obey (C1), line ends in JavaScript, and what makes text be shown in another order than it has, or not at all. */
 static bool is_deceptive(uint32_t code)
 {
-    return (code >= 0x80 && code <= 0x9f) || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+    return (code >= 0x80 && code <= 0x9f) || code == 0x061c || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code >= 0xe0000 && code <= 0xe007f);
 }
 
 /* Appends the character at `bytes`, and returns how many bytes it took. */
@@ -340,10 +340,12 @@ static size_t append_json_character(struct text *text, const unsigned char *byte
         text_append_string(text, "\xef\xbf\xbd"); /* U+FFFD for each such byte */
         return 1;
     }
-    if (is_deceptive(code))
+    if (!is_deceptive(code))
+        text_append(text, (struct slice){ (const char *)bytes, length });
+    else if (code < 0x10000)
         text_printf(text, "\\u%04x", (unsigned)code);
     else
-        text_append(text, (struct slice){ (const char *)bytes, length });
+        text_printf(text, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (code >> 10)), (unsigned)(0xdc00 + (code & 0x3ff)));
     return length;
 }
 
