@@ -4,7 +4,7 @@
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
-#include <openssl/tls1.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -268,6 +268,54 @@ Test(post_tls, a_client_certificate_is_shown_when_there_is_one)
     posted = post();
     cr_expect_neq(posted.outcome.kind, OUTCOME_ANSWERED);
     end();
+    tls_receiver_stop(&own);
+}
+
+static int times_asked; /* behind a request */
+
+static int accept_any(int verified, X509_STORE_CTX *store)
+{
+    (void)verified;
+    (void)store;
+    return 1;
+}
+
+/* OpenSSL asks again when it has read the answer to the time before. */
+static bool ask_again(SSL *ssl)
+{
+    char byte;
+    for (int records = 0; SSL_verify_client_post_handshake(ssl) != 1; records++)
+        if (records == 10 || (SSL_peek(ssl, &byte, 1) <= 0 && SSL_get_error(ssl, -1) != SSL_ERROR_WANT_READ))
+            return false;
+    return SSL_do_handshake(ssl) == 1;
+}
+
+static bool ask_for_certificate(void *ssl)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_any);
+    for (int i = 0; i < times_asked; i++)
+        if (!ask_again(ssl))
+            return false;
+    return SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+}
+
+/* Each time costs a use of the private key. */
+Test(post_tls, a_client_certificate_may_be_asked_for_late_and_not_without_end)
+{
+    struct tls_receiver own;
+    const int times[] = { 1, 5 };
+    tls_receiver_start(&own, (struct tls_options){ .subject_alt_name = "DNS:jobhook.example.com" });
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        times_asked = times[i];
+        begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .act = ask_for_certificate },
+                   (struct lanes_options){ .client_cert = own.ca_file, .client_key = own.key_file });
+        struct posted posted = post();
+        cr_expect_eq(posted.outcome.kind, times[i] == 1 ? OUTCOME_ANSWERED : OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
+        cr_expect(posted.outcome.sent);
+        end();
+    }
     tls_receiver_stop(&own);
 }
 
