@@ -321,6 +321,7 @@ void names_destroy(struct names *names)
     names->destroyed = true;
     names_servers_destroy(names->servers); /* answers what is under way */
     names_table_finish(&names->table, drop_queries);
+    names_turns_finish(&names->turns);
     uv_close((uv_handle_t *)&names->tell, on_handle_closed);
     uv_close((uv_handle_t *)&names->ticker, on_handle_closed);
 }

@@ -1,25 +1,70 @@
 #include "delivery/names_turns.h"
 
+#include "consumer/base/memory.h"
 #include "consumer/base/random.h"
 #include "delivery/site.h"
 
+#include <stdlib.h>
+
 enum { SUSPECT_TURNS = 4 };
 
-static struct names_crowd *crowd_of(struct names_turns *turns, const struct name *name)
-{
-    return &turns->crowds[hash_slice(turns->key, site_domain(name->host)) % NAMES_CROWDS];
-}
+/* The names of a domain that wait, and those under way. Of two domains with one hash, which nobody can look for as the key is random, they are one's. */
+struct names_crowd {
+    struct names_crowd *next_in_bucket;
+    uint64_t hash;
+    struct link turn;
+    struct list *queue; /* the list that `turn` is on */
+    struct list names;
+    size_t fresh, slow; /* of those under way */
+};
 
 void names_turns_init(struct names_turns *turns, size_t places, struct names_patience patience)
 {
     *turns = (struct names_turns){ .places = places, .patience = patience };
-    for (size_t i = 0; i < NAMES_CROWDS; i++)
-        list_init(&turns->crowds[i].names);
     list_init(&turns->next);
     list_init(&turns->suspects);
     list_init(&turns->fresh);
     list_init(&turns->slow);
     random_bytes(&turns->key, sizeof(turns->key));
+}
+
+void names_turns_finish(struct names_turns *turns)
+{
+    for (size_t i = 0; i < NAMES_CROWD_BUCKETS; i++)
+        for (struct names_crowd *crowd = turns->buckets[i], *next; crowd != NULL; crowd = next) {
+            next = crowd->next_in_bucket;
+            free(crowd);
+        }
+}
+
+/* ---- crowds ---- */
+
+static struct names_crowd **place_of(struct names_turns *turns, uint64_t hash)
+{
+    struct names_crowd **place = &turns->buckets[hash % NAMES_CROWD_BUCKETS];
+    while (*place != NULL && (*place)->hash != hash)
+        place = &(*place)->next_in_bucket;
+    return place;
+}
+
+static struct names_crowd *crowd_of(struct names_turns *turns, const struct name *name)
+{
+    uint64_t hash = hash_slice(turns->key, site_domain(name->host));
+    struct names_crowd **place = place_of(turns, hash);
+    if (*place == NULL) {
+        *place = memory_create(sizeof(**place));
+        (*place)->hash = hash;
+        list_init(&(*place)->names);
+    }
+    return *place;
+}
+
+static void forget_empty(struct names_turns *turns, struct names_crowd *crowd)
+{
+    if (!list_is_empty(&crowd->names) || crowd->fresh + crowd->slow > 0)
+        return;
+    *place_of(turns, crowd->hash) = crowd->next_in_bucket;
+    free(crowd);
 }
 
 static void take_off(struct name *name)
@@ -54,7 +99,7 @@ void names_turns_wait(struct names_turns *turns, struct name *name)
         line_up(turns, crowd);
 }
 
-void names_turns_leave(struct names_turns *turns, struct name *name)
+static struct names_crowd *leave(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = container_of(name->list, struct names_crowd, names);
     take_off(name);
@@ -62,25 +107,46 @@ void names_turns_leave(struct names_turns *turns, struct name *name)
     turns->waiting--;
     if (list_is_empty(&crowd->names))
         list_remove(crowd->queue, &crowd->turn);
+    return crowd;
 }
 
-static struct list *queue_in_turn(struct names_turns *turns)
+void names_turns_leave(struct names_turns *turns, struct name *name)
 {
-    bool suspected = list_is_empty(&turns->next) || (!list_is_empty(&turns->suspects) && turns->taken % SUSPECT_TURNS == 0);
-    return suspected ? &turns->suspects : &turns->next;
+    forget_empty(turns, leave(turns, name));
+}
+
+static struct names_crowd *first_with_a_share(const struct names_turns *turns, const struct list *queue)
+{
+    size_t free_places = turns->places - turns->fresh.length;
+    LIST_EACH (queue, link) {
+        struct names_crowd *crowd = container_of(link, struct names_crowd, turn);
+        if (crowd->fresh < free_places)
+            return crowd;
+    }
+    return NULL;
+}
+
+static struct names_crowd *crowd_in_turn(const struct names_turns *turns)
+{
+    bool suspects_turn = turns->taken % SUSPECT_TURNS == SUSPECT_TURNS - 1;
+    struct names_crowd *crowd = first_with_a_share(turns, suspects_turn ? &turns->suspects : &turns->next);
+    return crowd != NULL ? crowd : first_with_a_share(turns, suspects_turn ? &turns->next : &turns->suspects);
 }
 
 struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
 {
     if (turns->waiting == 0 || turns->fresh.length >= turns->places)
         return NULL;
+    struct names_crowd *crowd = crowd_in_turn(turns);
+    if (crowd == NULL)
+        return NULL;
     turns->taken++;
-    struct names_crowd *crowd = container_of(list_first(queue_in_turn(turns)), struct names_crowd, turn);
     struct name *name = container_of(list_first(&crowd->names), struct name, link);
-    names_turns_leave(turns, name);
+    leave(turns, name);
     line_up_anew(turns, crowd);
     name->since_ms = now_ms;
     name_move(name, &turns->fresh);
+    crowd->fresh++;
     return name;
 }
 
@@ -98,6 +164,7 @@ static void see_slow(struct names_turns *turns, uint64_t now_ms)
     while ((name = oldest(&turns->fresh)) != NULL && now_ms >= name->since_ms + turns->patience.first_try_ms) {
         struct names_crowd *crowd = crowd_of(turns, name);
         name_move(name, &turns->slow);
+        crowd->fresh--;
         if (crowd->slow++ == 0)
             line_up_anew(turns, crowd);
     }
@@ -118,9 +185,12 @@ bool names_turns_is_under_way(const struct names_turns *turns, const struct name
 void names_turns_end(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = crowd_of(turns, name);
-    if (name->list == &turns->slow && --crowd->slow == 0)
+    if (name->list == &turns->fresh)
+        crowd->fresh--;
+    else if (--crowd->slow == 0)
         line_up_anew(turns, crowd);
     take_off(name);
+    forget_empty(turns, crowd);
 }
 
 size_t names_turns_under_way(const struct names_turns *turns)

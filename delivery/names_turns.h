@@ -4,26 +4,24 @@
  * - Domains take turns (delivery/site.h).
  * - A name whose first try was in vain gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
- * - A domain with slow names has one turn for every SUSPECT_TURNS of all others. */
+ * - A domain with slow names has one turn for every SUSPECT_TURNS of all others.
+ * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next. */
 #ifndef JOBHOOK_DELIVERY_NAMES_TURNS_H
 #define JOBHOOK_DELIVERY_NAMES_TURNS_H
 
 #include "delivery/names_table.h"
 
-enum { NAMES_CROWDS = 2048 };
+enum { NAMES_CROWD_BUCKETS = 2048 };
 
 struct names_patience {
     uint64_t first_try_ms, all_ms;
 };
 
+struct names_crowd; /* the names of a domain */
+
 struct names_turns {
-    struct names_crowd { /* the names of a domain that wait, and of others with the same hash */
-        struct link turn;
-        struct list *queue; /* the list that `turn` is on */
-        struct list names;
-        size_t slow; /* of those under way */
-    } crowds[NAMES_CROWDS];
-    struct list next, suspects; /* crowds that are not empty */
+    struct names_crowd *buckets[NAMES_CROWD_BUCKETS];
+    struct list next, suspects; /* crowds with names that wait */
     struct list fresh, slow;    /* names under way, oldest first */
     struct names_patience patience;
     size_t waiting, places;
@@ -32,6 +30,7 @@ struct names_turns {
 };
 
 void names_turns_init(struct names_turns *turns, size_t places, struct names_patience patience);
+void names_turns_finish(struct names_turns *turns); /* after the names */
 void names_turns_wait(struct names_turns *turns, struct name *name);
 /* One that waits does so no longer: on no list then. */
 void names_turns_leave(struct names_turns *turns, struct name *name);
