@@ -17,7 +17,6 @@ enum {
     FAILED_TTL_MS = 1000, /* a failure is not an answer: the next retry asks again, a burst does not */
     TTL_MIN_MS = 1000,    /* a TTL of 0 would mean one lookup for each POST */
     TICK_MS = 50,
-    TRIES_WEIGHT = 9, /* tries take 1 + 2 + 4 of it. The servers are given up before us: we may have one kind of address by then */
     EVICTION_TRIES = 16,
 };
 
@@ -291,7 +290,7 @@ struct names *names_create(struct uv_loop_s *loop, const struct names_options *o
     struct names *names = memory_create(sizeof(*names));
     names->loop = loop;
     set_options(names, options);
-    const uint64_t first_try_ms = names->options.timeout_ms / TRIES_WEIGHT + 1;
+    const uint64_t first_try_ms = names->options.timeout_ms / NAMES_FIRST_TRIES + 1; /* one kind of address may be there by the end */
     if (!open_servers(names, first_try_ms)) {
         free(names);
         return NULL;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ADDRESS_MAX = INET6_ADDRSTRLEN + IF_NAMESIZE };
@@ -44,4 +45,25 @@ bool names_file_names_a_server(struct slice text, bool with_zones)
             return true;
     }
     return false;
+}
+
+bool names_file_read(const char *path, struct names_file *file)
+{
+    FILE *stream = fopen(path, "re");
+    if (stream == NULL)
+        return false;
+    file->length = fread(file->bytes, 1, sizeof(file->bytes), stream);
+    bool fine = ferror(stream) == 0;
+    fclose(stream);
+    return fine;
+}
+
+bool names_file_is_same(const struct names_file *a, const struct names_file *b)
+{
+    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+struct slice names_file_text(const struct names_file *file)
+{
+    return (struct slice){ file->bytes, file->length };
 }

@@ -3,13 +3,13 @@
 #include "consumer/base/list.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "delivery/names_addresses.h"
+#include "delivery/names_cares.h"
 #include "delivery/names_file.h"
 #include "delivery/socket_state.h"
 
 #include <ares.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -18,16 +18,10 @@ enum {
     ANSWER_MAX = 1232,     /* bytes, of UDP: fits through every network in one piece */
     SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
     LARGE_EVERY = 256,     /* of those one is asked in large as well: slow names may have been all there was to it */
-    PORT_QUERIES = 32,     /* asked from one port, before another makes answers hard to forge again */
-    FILE_MAX = 8192,
+    TRIES_MAX = 3,
+    LATE_ENOUGH = 8, /* and the first name server is asked last: Debian 12's c-ares would begin with a dead one each time */
     FILE_LOOK_MS = 1000,
-    CARES_WITH_ZONES = 0x012200, /* 1.34: Debian 13 has it. Debian 12's passes over name servers with a zone */
-    CHANNELS_MAX = 32,           /* a file that changes faster than old questions end has to wait */
-};
-
-struct file_text {
-    size_t length;
-    char bytes[FILE_MAX];
+    CHANNELS_MAX = 32, /* a file that changes faster than old questions end has to wait */
 };
 
 /* What is known of the name servers of the newest reading. Not kept with a channel: learning takes longer than one may be the newest. */
@@ -41,8 +35,11 @@ struct names_servers {
     struct names_servers_options options;
     struct list channels; /* the newest is asked; of the others, questions are under way */
     unsigned reading;     /* of the configuration */
+    unsigned count;       /* of name servers in it; 0: not known yet */
+    unsigned order;       /* of the name servers: how often the first one was put behind the others */
+    unsigned late;        /* in a row, in that order: questions that the first one did not answer in time */
     struct sizes_known known;
-    struct file_text text;
+    struct names_file text;
     uint64_t looked_ms;
     bool fixed; /* they are not those of the file */
     unsigned handles_open;
@@ -60,7 +57,7 @@ struct channel {
     struct list sockets;
     size_t asked;
     unsigned port_queries; /* since its sockets were opened */
-    unsigned reading;
+    unsigned reading, order;
 };
 
 struct server_socket { /* of c-ares */
@@ -79,49 +76,6 @@ struct question {
 };
 
 /* ---- answers ---- */
-
-static bool take_address(struct names_answer *answer, const struct ares_addrinfo_node *node)
-{
-    struct guard_address *address = &answer->addresses[answer->count];
-    if (node->ai_family == AF_INET) {
-        memcpy(address->bytes, &((const struct sockaddr_in *)(const void *)node->ai_addr)->sin_addr, 4);
-    } else if (node->ai_family == AF_INET6) {
-        address->v6 = true;
-        memcpy(address->bytes, &((const struct sockaddr_in6 *)(const void *)node->ai_addr)->sin6_addr, 16);
-    } else {
-        return false;
-    }
-    answer->count++;
-    return true;
-}
-
-/* There are more addresses than we keep: whoever would refuse one of them must not miss it. */
-static void take_refused(struct names_answer *answer, const struct guard *guard, const struct ares_addrinfo_node *node)
-{
-    for (; guard != NULL && node != NULL; node = node->ai_next) {
-        struct names_answer one = { .count = 0 };
-        if (!take_address(&one, node) || guard_judge_address(guard, &one.addresses[0]) == GUARD_OK)
-            continue;
-        answer->addresses[NAMES_ADDRESSES_MAX - 1] = one.addresses[0];
-        return;
-    }
-}
-
-/* The shortest TTL of addresses and aliases, in seconds. */
-static uint32_t take_addresses(struct names_answer *answer, const struct ares_addrinfo *info, const struct names_servers_options *options)
-{
-    int64_t ttl_s = options->ttl_max_s;
-    const struct ares_addrinfo_node *node = info->nodes;
-    for (; node != NULL && answer->count < NAMES_ADDRESSES_MAX; node = node->ai_next)
-        if (take_address(answer, node) && node->ai_ttl < ttl_s)
-            ttl_s = node->ai_ttl;
-    take_refused(answer, options->guard, node);
-    for (const struct ares_addrinfo_cname *alias = info->cnames; alias != NULL; alias = alias->next)
-        if (alias->ttl < ttl_s)
-            ttl_s = alias->ttl;
-    answer->result = answer->count > 0 ? NAMES_FOUND : NAMES_NOT_FOUND;
-    return ttl_s < 0 ? 0 : (uint32_t)ttl_s;
-}
 
 static bool is_no(int status)
 {
@@ -150,9 +104,11 @@ static bool is_to_be_small(const struct question *question, int status)
     return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known && question->context != NULL;
 }
 
-static void learn_size(const struct channel *channel, enum size size)
+static void learn(const struct channel *channel, enum size size, bool late)
 {
     struct sizes_known *known = &channel->servers->known;
+    if (channel->order == channel->servers->order)
+        channel->servers->late = late ? channel->servers->late + 1 : 0;
     if (!is_of_newest_reading(channel))
         return;
     if (size == LARGE)
@@ -182,16 +138,16 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
 {
     struct question *question = context;
     struct channel *channel = question->channel;
+    const struct names_servers_options *options = &channel->servers->options;
     struct names_answer answer = { .count = 0 };
     uint32_t ttl_s = 0;
-    (void)timeouts;
     if (status == ARES_SUCCESS)
-        ttl_s = take_addresses(&answer, info, &channel->servers->options);
+        ttl_s = names_addresses_take(&answer, info, options->guard, options->ttl_max_s);
     else
         answer.result = result_of(status);
     ares_freeaddrinfo(info);
     if (is_heard(status))
-        learn_size(channel, question->size);
+        learn(channel, question->size, timeouts > 0);
     if (is_to_be_small(question, status)) {
         question->size = SMALL;
         question_ask(question);
@@ -277,22 +233,6 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
 
 /* ---- channels ---- */
 
-/* What Debian 12's c-ares does not have. */
-static int set_newer_options(struct ares_options *options)
-{
-    int mask = 0;
-    (void)options;
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-    options->udp_max_queries = PORT_QUERIES;
-    mask |= ARES_OPT_UDP_MAX_QUERIES;
-#endif
-#ifdef ARES_OPT_QUERY_CACHE
-    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
-    mask |= ARES_OPT_QUERY_CACHE;
-#endif
-    return mask;
-}
-
 /* Its callbacks come from within: it leaves the list when no more of them can. Takes one that was opened by half. */
 static void channel_close(struct channel *channel)
 {
@@ -301,6 +241,15 @@ static void channel_close(struct channel *channel)
             ares_destroy(channel->ares[size]); /* calls back for what is under way, closes its sockets */
     list_remove(&channel->servers->channels, &channel->link);
     free(channel);
+}
+
+/* So many that a question is given up before its name is (names.c): each asks all name servers, and waits for twice as long as the one before. */
+static int tries_of(unsigned server_count)
+{
+    int tries = TRIES_MAX;
+    while (tries > 1 && server_count * ((1u << tries) - 1) >= NAMES_FIRST_TRIES)
+        tries--;
+    return tries;
 }
 
 /* Never by TCP (IGNTC): when a name server closes such a connection, or refuses it, c-ares 1.18 charges a try to all questions that it has, and a
@@ -313,7 +262,7 @@ static bool ares_open(struct channel *channel, enum size size)
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_IGNTC | (size == LARGE ? ARES_FLAG_EDNS : 0),
         .timeout = (int)servers->first_try_ms,
-        .tries = NAMES_TRIES,
+        .tries = tries_of(channel->servers->count),
         .lookups = dns_only,
         .ednspsz = ANSWER_MAX,
         .sock_state_cb = on_socket_state,
@@ -321,7 +270,7 @@ static bool ares_open(struct channel *channel, enum size size)
         .resolvconf_path = (char *)(uintptr_t)servers->file, /* c-ares copies it */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | set_newer_options(&options);
+    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options);
     if (ares_init_options(&channel->ares[size], &options, mask) != ARES_SUCCESS) {
         channel->ares[size] = NULL;
         return false;
@@ -329,14 +278,31 @@ static bool ares_open(struct channel *channel, enum size size)
     return servers->servers == NULL || ares_set_servers_ports_csv(channel->ares[size], servers->servers) == ARES_SUCCESS;
 }
 
+/* How many name servers there are says c-ares alone, once it knows how often to ask them. */
+static bool ares_open_both(struct channel *channel)
+{
+    unsigned *known = &channel->servers->count;
+    if (!ares_open(channel, LARGE))
+        return false;
+    unsigned count = names_cares_count_servers(channel->ares[LARGE]);
+    if (count != *known) {
+        *known = count;
+        ares_destroy(channel->ares[LARGE]);
+        if (!ares_open(channel, LARGE))
+            return false;
+    }
+    return ares_open(channel, SMALL);
+}
+
 static bool channel_open(struct names_servers *servers)
 {
     struct channel *channel = memory_create(sizeof(*channel));
     channel->servers = servers;
     channel->reading = servers->reading;
+    channel->order = servers->order;
     list_init(&channel->sockets);
     list_append(&servers->channels, &channel->link);
-    if (ares_open(channel, LARGE) && ares_open(channel, SMALL))
+    if (ares_open_both(channel))
         return true;
     channel_close(channel);
     return false;
@@ -347,63 +313,42 @@ static struct channel *newest(const struct names_servers *servers)
     return container_of(servers->channels.head.previous, struct channel, link);
 }
 
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-static void leave_old_port(struct names_servers *servers)
-{
-    (void)servers; /* c-ares does */
-}
-#else
-static bool take_servers(struct channel *channel, enum size size, const struct channel *from)
-{
-    struct ares_addr_port_node *found = NULL;
-    bool taken =
-        ares_get_servers_ports(from->ares[size], &found) == ARES_SUCCESS && ares_set_servers_ports(channel->ares[size], found) == ARES_SUCCESS;
-    ares_free_data(found);
-    return taken;
-}
-
-/* Debian 12's c-ares keeps its sockets as long as any question is under way, which a single silent name server can bring about. One of CHANNELS_MAX is left
- * for a file that changes: until an old channel's last question ended the newest goes on with its port. */
-static void leave_old_port(struct names_servers *servers)
+/* Debian 12's c-ares keeps its sockets as long as any question is under way, which a single silent name server can bring about; and it asks the first name
+ * server first, for as long as that says nothing. One of CHANNELS_MAX is left for a file that changes: until an old channel's last question ended the
+ * newest goes on. */
+static void leave_old_channel(struct names_servers *servers)
 {
     const struct channel *old = newest(servers);
-    if (old->port_queries < PORT_QUERIES || servers->channels.length >= CHANNELS_MAX - 1 || !channel_open(servers))
+    bool first_is_late = servers->late >= LATE_ENOUGH && servers->count > 1;
+    if (!NAMES_CARES_IS_OLD || (old->port_queries < NAMES_PORT_QUERIES && !first_is_late) || servers->channels.length >= CHANNELS_MAX - 1)
+        return;
+    if (first_is_late) {
+        servers->order++;
+        servers->late = 0;
+    }
+    if (!channel_open(servers))
         return;
     struct channel *channel = newest(servers);
-    if (!take_servers(channel, LARGE, old) || !take_servers(channel, SMALL, old)) /* the file may be half written right now */
+    bool fine = true;
+    for (enum size size = 0; size < SIZES; size++) /* not from the file, which may be half written right now */
+        fine = fine && names_cares_copy_servers(channel->ares[size], old->ares[size], channel->order != old->order);
+    if (!fine)
         channel_close(channel);
 }
-#endif
 
 /* ---- the file ---- */
-
-static bool read_file(const char *path, struct file_text *text)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    text->length = fread(text->bytes, 1, sizeof(text->bytes), file);
-    bool fine = ferror(file) == 0;
-    fclose(file);
-    return fine;
-}
-
-static bool is_same_text(const struct file_text *a, const struct file_text *b)
-{
-    return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
-}
 
 /* A file that names no server is one that is being written, or no better than what there is. */
 static void heed_changes(struct names_servers *servers)
 {
-    struct file_text now;
+    struct names_file now;
     uint64_t now_ms = uv_now(servers->options.loop);
     if (servers->fixed || now_ms < servers->looked_ms + FILE_LOOK_MS || servers->channels.length == CHANNELS_MAX)
         return;
     servers->looked_ms = now_ms;
-    if (!read_file(servers->options.file, &now) || is_same_text(&now, &servers->text))
+    if (!names_file_read(servers->options.file, &now) || names_file_is_same(&now, &servers->text))
         return;
-    if (!names_file_names_a_server((struct slice){ now.bytes, now.length }, ARES_VERSION >= CARES_WITH_ZONES) || !channel_open(servers))
+    if (!names_file_names_a_server(names_file_text(&now), !NAMES_CARES_IS_OLD) || !channel_open(servers))
         return;
     servers->text = now;
     newest(servers)->reading = ++servers->reading;
@@ -436,7 +381,7 @@ void names_servers_ask(struct names_servers *servers, const char *name, void *co
 {
     struct sizes_known *known = &servers->known;
     heed_changes(servers);
-    leave_old_port(servers);
+    leave_old_channel(servers);
     bool small = !known->large && known->small_only >= SMALL_ONLY_ENOUGH;
     if (small && ++known->asked_small % LARGE_EVERY == 0)
         ask(servers, name, NULL, LARGE);
@@ -477,7 +422,7 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     list_init(&servers->channels);
     servers->fixed = options->servers != NULL;
     servers->looked_ms = uv_now(options->loop);
-    if (!servers->fixed && !read_file(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
+    if (!servers->fixed && !names_file_read(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
         servers->text.length = 0;
     bool open = channel_open(servers);
     servers->options.servers = NULL; /* used up */

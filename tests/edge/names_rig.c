@@ -1,6 +1,7 @@
 #include "tests/edge/names_rig.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000 };
@@ -22,7 +23,9 @@ void names_rig_open(dns_script *script, struct names_options options)
     uv_loop_init(&loop);
     uv_timer_init(&loop, &patience);
     uv_timer_start(&patience, on_patience, PATIENCE_MS, 0);
-    options.servers = server.address;
+    char servers[128];
+    snprintf(servers, sizeof(servers), "%s%s%s", options.servers != NULL ? options.servers : "", options.servers != NULL ? "," : "", server.address);
+    options.servers = servers;
     names = names_create(&loop, &options);
     cr_assert_not_null(names);
 }

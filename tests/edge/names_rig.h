@@ -16,6 +16,7 @@ extern uv_loop_t loop;
 extern struct dns_server server;
 extern struct names *names;
 
+/* `options.servers` are asked before that one; NULL: none. */
 void names_rig_open(dns_script *script, struct names_options options);
 void names_rig_close(void);
 struct names_query *find(const char *host, struct found *found);

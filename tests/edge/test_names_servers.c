@@ -15,6 +15,7 @@ enum { SLOW_MS = 100 };
  *   slow.*   one address, after SLOW_MS
  *   broken.* the server fails
  *   silent.* the server says nothing
+ *   half.*   likewise, when it is asked for IPv6
  *   else     one address */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
@@ -31,13 +32,20 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->rcode = DNS_SERVER_FAILED;
     } else if (strncmp(name, "silent.", 7) == 0) {
         answer->silent = true;
+    } else if (strncmp(name, "half.", 5) == 0) {
+        answer->silent = type == DNS_AAAA;
     }
+}
+
+static void begin_behind(const char *servers, dns_script *script)
+{
+    static const struct guard guard = { .allow_http = true };
+    names_rig_open(script, (struct names_options){ .timeout_ms = 3000, .guard = &guard, .servers = servers });
 }
 
 static void begin_with(dns_script *script)
 {
-    static const struct guard guard = { .allow_http = true };
-    names_rig_open(script, (struct names_options){ .timeout_ms = 3000, .guard = &guard });
+    begin_behind(NULL, script);
 }
 
 static void begin(void)
@@ -180,7 +188,7 @@ Test(old_name_servers, that_say_nothing_are_asked_in_plain)
 /* It takes seconds to find out, in which a channel has had its questions: another one is asked by then. */
 Test(old_name_servers, that_say_nothing_are_found_out_while_names_keep_coming)
 {
-    enum { NAMES = 300, PAUSE_MS = 20 };
+    enum { NAMES = 300, PAUSE_MS = 20, TRIES_MAX = 3 };
     static struct found found[NAMES];
     refusal = SILENCE;
     for (int i = 0; i < NAMES; i++) {
@@ -191,7 +199,7 @@ Test(old_name_servers, that_say_nothing_are_found_out_while_names_keep_coming)
     }
     int large = atomic_load(&server.large_queries);
     expect_found("then", 50);
-    cr_expect_leq(atomic_load(&server.large_queries), large + 2 * NAMES_TRIES, "but for one that is asked to learn something");
+    cr_expect_leq(atomic_load(&server.large_queries), large + 2 * TRIES_MAX, "but for one that is asked to learn something");
 }
 
 Test(old_name_servers, that_were_but_slow_are_found_out)
@@ -254,4 +262,50 @@ Test(name_servers, are_asked_from_other_ports_while_one_of_them_is_silent)
     }
     cr_expect_eq(silent.calls, 0);
     cr_expect_geq(atomic_load(&server.ports), 3);
+}
+
+static void say_nothing(const char *name, int type, struct dns_answer *answer)
+{
+    (void)name;
+    (void)type;
+    answer->silent = true;
+}
+
+/* Debian 12's c-ares would wait for it each time. */
+Test(several_name_servers, are_not_all_waited_for_when_the_first_is_silent)
+{
+    struct dns_server silent;
+    struct found found;
+    dns_start(&silent, say_nothing);
+    begin_behind(silent.address, script_all);
+    for (int i = 0; i < 12; i++) {
+        char host[48];
+        snprintf(host, sizeof host, "first.n%d.example.com", i);
+        cr_expect_eq(look_up(host).answer.result, NAMES_FOUND, "%d", i);
+    }
+    int in_vain = atomic_load(&silent.queries);
+    cr_expect_gt(in_vain, 0);
+    expect_found("then", 40);
+    cr_expect_eq(atomic_load(&silent.queries), in_vain);
+    find("silent.example.com", &found);
+    wait_for(&found);
+    cr_expect_gt(atomic_load(&silent.queries), in_vain, "it is asked when the others have no answer");
+    names_rig_close();
+    dns_stop(&silent);
+}
+
+/* With one or two tries less there is time for all of them. */
+Test(several_name_servers, that_answer_half_of_a_question_are_enough)
+{
+    struct dns_server others[3];
+    char servers[100] = "";
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        dns_start(&others[i], script_all);
+        snprintf(servers + strlen(servers), sizeof servers - strlen(servers), "%s%s", i > 0 ? "," : "", others[i].address);
+        begin_behind(servers, script_all);
+        cr_expect_eq(look_up("half.example.com").answer.result, NAMES_FOUND, "%zu name servers", i + 2);
+        names_rig_close();
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        dns_stop(&others[i]);
 }
