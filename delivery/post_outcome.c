@@ -27,6 +27,7 @@ static const struct meaning {
     { CURLE_COULDNT_CONNECT, OUTCOME_CONNECT_FAILED, "could not connect" },
     { CURLE_OPERATION_TIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
     { CURLE_SSL_CONNECT_ERROR, OUTCOME_TLS_FAILED, "TLS handshake failed" },
+    { CURLE_SSL_CLIENTCERT, OUTCOME_TLS_FAILED, "the receiver wants a certificate of ours" },
     { CURLE_SSL_CIPHER, OUTCOME_TLS_FAILED, "no TLS cipher in common" },
     { CURLE_PEER_FAILED_VERIFICATION, OUTCOME_TLS_VERIFY, "the certificate is not for this host" },
     { CURLE_SSL_ISSUER_ERROR, OUTCOME_TLS_VERIFY, "the certificate's issuer is not trusted" },
@@ -131,6 +132,17 @@ static struct meaning meaning_of_refused_certificate(const struct post *post)
     return meaning;
 }
 
+/* In OpenSSL's words, which libcurl passes on. With TLS 1.3 it comes when the handshake is over for us, and the request may be on its way. */
+static bool has_refused_ours(const struct post *post)
+{
+    static const char *const words[] = { "certificate", "unknown ca", "access denied" };
+    const char *alert = strstr(post->trouble, " alert ");
+    for (size_t i = 0; post->https && alert != NULL && i < COUNT_OF(words); i++)
+        if (strstr(alert, words[i]) != NULL)
+            return true;
+    return false;
+}
+
 static struct meaning meaning_of_timeout(const struct post *post)
 {
     if (post->saw.prepared)
@@ -202,6 +214,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_proxy(post, code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post);
+    if (has_refused_ours(post))
+        return (struct meaning){ code, OUTCOME_TLS_FAILED, "the receiver refused our certificate, or wants one" };
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         return meaning_of_refused_certificate(post);
     if (post->https && !saw->prepared && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING))
