@@ -207,13 +207,14 @@ static uint64_t asked_rest_ms(const struct attempt_end *end)
     return 1000u * (uint64_t)(end->retry_after_s < ENDPOINT_RETRY_AFTER_MAX_S ? end->retry_after_s : ENDPOINT_RETRY_AFTER_MAX_S);
 }
 
-void endpoint_note_end(struct endpoint *endpoint, const struct ticket *ticket, const struct attempt_end *end, uint64_t now_ms)
+void endpoint_note_end(struct endpoint *endpoint, const struct ticket *ticket, const struct attempt_end *end, const struct endpoint_limits *limits,
+                       uint64_t now_ms)
 {
     struct endpoint_record *record = &endpoint->record;
     uint64_t took_ms = now_ms - ticket->started_ms, asked_ms = asked_rest_ms(end);
     bool probe = ticket->probe && record->rest == ENDPOINT_PROBING;
-    record->answers = end->answered;
     note_duration(record, took_ms);
+    record->answers = end->answered && record->duration_x8_ms / 8 < limits->slow_ms;
     note_clock(record, end);
     note_window(endpoint, end);
     if (asked_ms > 0)

@@ -34,7 +34,7 @@ struct endpoint_record {
     struct window window;
     enum endpoint_rest rest;
     bool rest_was_asked_for; /* Retry-After, not silence */
-    bool answers;            /* the latest attempt got an answer; else it is in doubt */
+    bool answers;            /* the latest attempt got an answer, and on average they come before slow_ms; else it is in doubt */
     bool timed;              /* duration_x8_ms means something */
     uint32_t rest_ms;        /* length of the last rest after a silence; 0 none yet */
     uint64_t rest_until_ms;
@@ -73,6 +73,7 @@ struct endpoint_limits {
     uint32_t queue_max;
     uint64_t bytes_max;
     uint64_t wait_max_ms;
+    uint64_t slow_ms;
     uint64_t crowd_wait_ms; /* a queue above its share is put up with while it drains within this */
 };
 
@@ -105,7 +106,8 @@ struct ticket *endpoint_oldest(const struct endpoint *endpoint);
 /* `working_ms` is egress_working_ms. */
 void endpoint_note_start(struct endpoint *endpoint, struct ticket *ticket, uint64_t working_ms);
 /* The attempt is over and says something about the endpoint. The ticket still counts as in flight. */
-void endpoint_note_end(struct endpoint *endpoint, const struct ticket *ticket, const struct attempt_end *end, uint64_t now_ms);
+void endpoint_note_end(struct endpoint *endpoint, const struct ticket *ticket, const struct attempt_end *end, const struct endpoint_limits *limits,
+                       uint64_t now_ms);
 /* The probe came to nothing before it said anything: the next event is the probe. */
 void endpoint_lose_probe(struct endpoint *endpoint, struct ticket *ticket);
 /* The give-up clock stands still until the next attempt. */

@@ -14,6 +14,7 @@ enum {
     BYTES_SHARE = 4,                 /* one endpoint may hold a quarter */
     PAUSE_MS = 100,                  /* after descriptors ran out */
     PROBE_LOOK = 4096,               /* endpoints looked at for one that is worth a probe while the way out is broken */
+    SLOW_SHARE = 4, /* an endpoint whose answers take a quarter of an attempt's time holds its slots nearly as long as one that is silent */
     RIVALS_MS = 2000,
     HEARD_MS = 60 * 1000, /* for so long after an answer there are receivers that answer */
     CROWDED_LOOK = 8,     /* more than a few cannot each hold more than their share */
@@ -35,7 +36,7 @@ struct scheduler {
     const void *latest, *latest_origin; /* endpoint and origin of the ticket queued last; only compared */
     bool latest_shared;
     uint64_t rivals_until_ms; /* events of more than one endpoint came lately */
-    uint64_t heard_until_ms;  /* somebody answered lately */
+    uint64_t heard_until_ms;  /* somebody who is not in doubt answered lately */
 };
 
 struct scheduler *scheduler_create(const struct scheduler_options *options)
@@ -46,6 +47,7 @@ struct scheduler *scheduler_create(const struct scheduler_options *options)
         .queue_max = options->endpoint_queue_max > 0 ? options->endpoint_queue_max : options->max_in_flight,
         .bytes_max = options->held_bytes_max / BYTES_SHARE,
         .wait_max_ms = options->attempt_timeout_ms,
+        .slow_ms = options->attempt_timeout_ms / SLOW_SHARE,
         .crowd_wait_ms = options->attempt_timeout_ms / 2,
     };
     egress_init(&scheduler->egress);
@@ -382,12 +384,12 @@ enum attempt_fault scheduler_finish(struct scheduler *scheduler, struct ticket *
     bool rested = endpoint->record.rest != ENDPOINT_AWAKE;
     now_ms = advance(scheduler, now_ms);
     enum attempt_fault fault = judge(scheduler, endpoint->origin, end, now_ms);
-    if (end->answered)
-        scheduler->heard_until_ms = now_ms + HEARD_MS;
     if (fault == ATTEMPT_COUNTS)
-        endpoint_note_end(endpoint, ticket, end, now_ms);
+        endpoint_note_end(endpoint, ticket, end, &scheduler->limits, now_ms);
     else
         endpoint_lose_probe(endpoint, ticket);
+    if (endpoint->record.answers)
+        scheduler->heard_until_ms = now_ms + HEARD_MS;
     count_rest(scheduler, endpoint, rested);
     ticket->rested = rested || endpoint->record.rest != ENDPOINT_AWAKE;
     land(scheduler, ticket);

@@ -1,9 +1,10 @@
 /* Who gets the next slot: the endpoints that may start an attempt, in lines, and the slots that are taken. Pure.
  *
  * - First attempts and retries have lines of their own: what holds fewer slots gets the next one, in turn when both hold as many.
- * - An endpoint is in doubt until it answers, and again when its latest attempt ended without an answer. Each attempt at a silent one takes a slot
- *   for the whole attempt timeout, and strangers own endpoints by the thousand: those in doubt have lines of their own, and as long as anybody
- *   answers, half of the slots at most. Not more even if nobody else wants them now: they would not be back when somebody does.
+ * - An endpoint is in doubt until it answers, again when its latest attempt ended without an answer, and while its answers take a quarter of the
+ *   attempt timeout on average. Each attempt at such a one takes a slot for up to the whole timeout, and strangers own endpoints by the thousand: those
+ *   in doubt have lines of their own, and as long as anybody else answers, half of the slots at most. Not more even if nobody else wants them now: they
+ *   would not be back when somebody does.
  * - Within a line endpoints take turns. */
 #ifndef JOBHOOK_DELIVERY_SLOTS_H
 #define JOBHOOK_DELIVERY_SLOTS_H
@@ -16,7 +17,7 @@ struct slots {
     uint32_t in_doubt;     /* of both, those started in doubt */
     bool last_was_retry;
     struct list lines[2][2]; /* of a kind: those in doubt, those that answer */
-    bool divided;            /* somebody answered lately: those in doubt have half */
+    bool divided;            /* somebody not in doubt answered lately: those in doubt have half */
 };
 
 void slots_init(struct slots *slots, uint32_t max);

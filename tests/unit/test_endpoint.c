@@ -3,7 +3,9 @@
 
 #include <criterion/criterion.h>
 
-static const struct endpoint_limits limits = { .queue_max = 100, .bytes_max = 10000, .wait_max_ms = 10000, .crowd_wait_ms = ENDPOINT_SHORT_WAIT_MS };
+static const struct endpoint_limits limits = {
+    .queue_max = 100, .bytes_max = 10000, .wait_max_ms = 10000, .slow_ms = 2500, .crowd_wait_ms = ENDPOINT_SHORT_WAIT_MS
+};
 static const struct attempt_end delivered = { .blame = BLAME_NOBODY, .delivered = true, .answered = true, .connected = true, .retry_after_s = -1 };
 static const struct attempt_end silent = { .blame = BLAME_ENDPOINT, .connected = true, .timed_out = true, .retry_after_s = -1 };
 static const struct attempt_end black_hole = { .blame = BLAME_ORIGIN, .timed_out = true, .retry_after_s = -1 };
@@ -27,7 +29,7 @@ static void try_as(struct ticket *ticket, const struct attempt_end *end, uint64_
     ticket->started_ms = now_ms;
     endpoint_note_start(&endpoint, ticket, now_ms);
     now_ms += took_ms;
-    endpoint_note_end(&endpoint, ticket, end, now_ms);
+    endpoint_note_end(&endpoint, ticket, end, &limits, now_ms);
     endpoint.in_flight[ticket->retry]--;
 }
 

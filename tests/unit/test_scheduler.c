@@ -1,3 +1,4 @@
+#include "delivery/endpoint.h"
 #include "delivery/scheduler.h"
 
 #include "consumer/base/memory.h"
@@ -255,6 +256,51 @@ Test(scheduler, an_endpoint_is_in_doubt_while_its_latest_attempt_got_no_answer)
             scheduler_remove(scheduler, &tickets[1]);
         scheduler_unstart(scheduler, &tickets[0]);
     }
+}
+
+/* Holds a slot nearly as long as one that is silent. */
+static void have_answered_after(uint64_t ms)
+{
+    cr_assert(enqueue_at(&tickets[0], "f0.example", "/"));
+    cr_assert_eq(start(), &tickets[0]);
+    now_ms += ms;
+    (void)finish(&tickets[0], &delivered);
+}
+
+static bool is_in_doubt(void)
+{
+    cr_assert(enqueue_at(&tickets[0], "f0.example", "/"));
+    cr_assert_eq(start(), &tickets[0]);
+    scheduler_unstart(scheduler, &tickets[0]);
+    return tickets[0].in_doubt;
+}
+
+Test(scheduler, an_endpoint_is_in_doubt_while_it_answers_slowly)
+{
+    open_scheduler();
+    have_answered_after(9000);
+    cr_expect(is_in_doubt());
+    for (int i = 0; i < 15; i++)
+        have_answered_after(10);
+    cr_expect_not(is_in_doubt());
+    have_answered_after(9000);
+    cr_expect_not(is_in_doubt(), "one slow answer is none too many");
+    have_answered_after(9000);
+    have_answered_after(9000);
+    cr_expect(is_in_doubt());
+}
+
+/* They would leave half of the slots to nobody. */
+Test(scheduler, endpoints_that_answer_slowly_have_all_slots_when_nobody_else_answers)
+{
+    options.max_in_flight = 10;
+    open_scheduler();
+    have_answered_after(9000);
+    for (size_t i = 0; i < 12; i++)
+        cr_assert(enqueue_at(&tickets[i], (const char *const[]){ "a.example", "b.example", "c.example", "d.example" }[i % 4], "/"));
+    for (int i = 0; i < 10; i++)
+        cr_assert_not_null(start());
+    cr_assert_null(start());
 }
 
 Test(scheduler, never_exceeds_the_window)
@@ -908,13 +954,14 @@ Test(scheduler, keeps_its_promises_whatever_comes)
                 queued[queued_count++] = ticket;
         } else if (ticket->in_flight) {
             uint32_t how = dice / 17 % 9;
+            const struct endpoint *endpoint = ticket->endpoint;
             take(flying, &flying_count, ticket);
             const struct attempt_end *end = how == 8 || (step / 30000) % 3 == 2 ? &refused : ends[how];
             if (how == 8)
                 scheduler_unstart(scheduler, ticket);
             else
                 (void)finish(ticket, end);
-            if (end->answered)
+            if (endpoint->record.answers)
                 divided_until_ms = now_ms + 60 * 1000;
             cr_assert_null(ticket->endpoint);
         } else if (dice / 19 % 10 == 0) {
