@@ -1,10 +1,14 @@
 #include "delivery/names_cares.h"
 
-#include "consumer/base/check.h"
-
+#include <ares.h>
 #include <string.h>
 
 #ifdef ARES_OPT_UDP_MAX_QUERIES
+bool names_cares_is_old(void)
+{
+    return false;
+}
+
 int names_cares_set_newer_options(struct ares_options *options)
 {
     options->udp_max_queries = NAMES_PORT_QUERIES;
@@ -12,7 +16,7 @@ int names_cares_set_newer_options(struct ares_options *options)
     return ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE;
 }
 
-unsigned names_cares_count_servers(ares_channel ares)
+unsigned names_cares_count_servers(struct ares_channeldata *ares)
 {
     char *servers = ares_get_servers_csv(ares);
     unsigned count = servers != NULL;
@@ -22,22 +26,26 @@ unsigned names_cares_count_servers(ares_channel ares)
     return count;
 }
 
-bool names_cares_copy_servers(ares_channel to, ares_channel from, bool first_last)
+bool names_cares_copy_servers(struct ares_channeldata *to, struct ares_channeldata *from, bool first_last)
 {
     (void)to;
     (void)from;
     (void)first_last;
-    assert(NAMES_CARES_IS_OLD);
     return false;
 }
 #else
+bool names_cares_is_old(void)
+{
+    return true;
+}
+
 int names_cares_set_newer_options(struct ares_options *options)
 {
     (void)options;
     return 0;
 }
 
-unsigned names_cares_count_servers(ares_channel ares)
+unsigned names_cares_count_servers(struct ares_channeldata *ares)
 {
     struct ares_addr_port_node *found = NULL;
     unsigned count = 0;
@@ -59,7 +67,7 @@ static struct ares_addr_port_node *put_first_last(struct ares_addr_port_node *fi
     return second;
 }
 
-bool names_cares_copy_servers(ares_channel to, ares_channel from, bool first_last)
+bool names_cares_copy_servers(struct ares_channeldata *to, struct ares_channeldata *from, bool first_last)
 {
     struct ares_addr_port_node *found = NULL;
     bool copied = ares_get_servers_ports(from, &found) == ARES_SUCCESS;

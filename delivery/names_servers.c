@@ -320,7 +320,7 @@ static void leave_old_channel(struct names_servers *servers)
 {
     const struct channel *old = newest(servers);
     bool first_is_late = servers->late >= LATE_ENOUGH && servers->count > 1;
-    if (!NAMES_CARES_IS_OLD || (old->port_queries < NAMES_PORT_QUERIES && !first_is_late) || servers->channels.length >= CHANNELS_MAX - 1)
+    if (!names_cares_is_old() || (old->port_queries < NAMES_PORT_QUERIES && !first_is_late) || servers->channels.length >= CHANNELS_MAX - 1)
         return;
     if (first_is_late) {
         servers->order++;
@@ -348,7 +348,7 @@ static void heed_changes(struct names_servers *servers)
     servers->looked_ms = now_ms;
     if (!names_file_read(servers->options.file, &now) || names_file_is_same(&now, &servers->text))
         return;
-    if (!names_file_names_a_server(names_file_text(&now), !NAMES_CARES_IS_OLD) || !channel_open(servers))
+    if (!names_file_names_a_server(names_file_text(&now), !names_cares_is_old()) || !channel_open(servers))
         return;
     servers->text = now;
     newest(servers)->reading = ++servers->reading;

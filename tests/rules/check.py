@@ -32,7 +32,7 @@ OWNERS = {
     "yajl": (r"yajl/", r"delivery/event\.c"),
     # post_tls.c, post_bounds.c, tls_context.c: libcurl hands them OpenSSL's own context of its connections, or takes one from them.
     "OpenSSL": (r"openssl/", r"delivery/(signature|signature_keys|verifier|request|post_tls|post_bounds|tls_context)\.c|dedupe/redis_tls\.c|consumer/certificates\.c"),
-    "c-ares": (r"ares", r"delivery/names_servers\.c"),
+    "c-ares": (r"ares", r"delivery/names_(servers|cares|addresses)\.c"),
     "libmicrohttpd": (r"microhttpd", r"consumer/http/\w+\.c"),
     # A header called X_inside.h is no interface: only the X*.c that share one structure include it (rule private_headers).
     "libuv": (r"uv(\.h|/)", r"(consumer|delivery|dedupe)/(\w+/)*\w+(\.c|_inside\.h)"),
