@@ -175,7 +175,9 @@ void lane_remove(struct lane *lane, struct post *post, bool over)
 {
     if (!over)
         post_spoil(post);
+    post->shared->cutting = !over;
     curl_multi_remove_handle(lane->multi, post->easy);
+    post->shared->cutting = false;
 }
 
 struct post *lane_take_ended(struct lane *lane, int *code)

@@ -419,7 +419,7 @@ static void init_lanes(struct lanes *lanes, struct uv_loop_s *loop, const struct
     struct lane_shared *shared = &lanes->shared;
     shared->loop = loop;
     shared->timers = timers_create(uv_now(loop));
-    shared->wires = wires_create(loop, lane_wire_ready);
+    shared->wires = wires_create(loop, lane_wire_ready, options->attempt_timeout_ms);
     shared->tls = lanes->for_posts.tls;
     list_init(&shared->kicked);
     list_init(&shared->touched);

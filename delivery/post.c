@@ -64,7 +64,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
 static int on_close_socket(void *context, curl_socket_t fd)
 {
     struct post_shared *shared = context;
-    wires_close(shared->wires, fd);
+    wires_close(shared->wires, fd, shared->cutting);
     return 0;
 }
 

@@ -34,6 +34,7 @@ struct post_shared {
     bool http2; /* offered by TLS */
     struct downgrades *downgrades;
     struct tls_sight *tls_sight;
+    bool cutting; /* a post that is not over is being taken away from libcurl */
     uint32_t snippet_bytes;
     struct log_gate no_sockets, troubles;
     void (*answered)(struct post *post); /* status line and headers are there; libcurl must not be called */

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h> /* glibc's struct tcp_info knows less */
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,6 +46,12 @@ bool socket_is_quiet(int fd, uint32_t ms)
 uint64_t socket_bytes_taken(int fd)
 {
     return tcp_info_of(fd).tcpi_bytes_acked;
+}
+
+bool socket_has_unsent(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0;
 }
 
 uint32_t socket_unread_memory(int fd)

@@ -12,6 +12,8 @@ bool socket_has_hung_up(int fd);
 bool socket_has_stirred(int fd);
 /* Whether nothing was sent for so long, ms. */
 bool socket_is_quiet(int fd, uint32_t ms);
+/* Whether bytes wait that the peer has no room for, or the network: those on their way do not count. */
+bool socket_has_unsent(int fd);
 /* Bytes that the peer's kernel has taken, since it was connected. */
 uint64_t socket_bytes_taken(int fd);
 /* Bytes of the kernel's memory in which lies what nobody has read: most of them are not the bytes themselves. */

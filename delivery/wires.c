@@ -6,6 +6,7 @@
 #include "delivery/socket_state.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ enum {
     HEARD_MAX = 256,   /* times during a request; an answer as large as we take comes in 60 pieces */
     TAKEN_BYTES = 512, /* of the request, by which a receiver may say once more that it takes them */
     REST_MS = 10,
+    LEFT_MAX = 64, /* connections that were closed, whose peer may still take what was written */
 };
 
 struct wire {
@@ -49,6 +51,9 @@ struct wire {
 struct wires {
     uv_loop_t *loop;
     wires_ready *ready;
+    uint64_t patience_ms;
+    uint64_t left_ms[LEFT_MAX]; /* when the last ones were closed that left something to be taken */
+    size_t left;
     struct wire **by_fd;
     size_t by_fd_size;
     struct list idle; /* longest idle first */
@@ -67,11 +72,12 @@ struct wires {
 
 static void on_turn(uv_prepare_t *turn);
 
-struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready)
+struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready, uint64_t patience_ms)
 {
     struct wires *wires = memory_create(sizeof(*wires));
     wires->loop = loop;
     wires->ready = ready;
+    wires->patience_ms = patience_ms;
     list_init(&wires->idle);
     list_init(&wires->fresh);
     list_init(&wires->resting);
@@ -178,6 +184,13 @@ static struct wire *wire_create(struct wires *wires, int fd, bool ours)
     return wire;
 }
 
+/* Of what a peer does not take, megabytes may lie in the kernel: for minutes, were there no limit, and after the connection was closed, too. */
+static void limit_patience(const struct wires *wires, int fd)
+{
+    unsigned ms = (unsigned)wires->patience_ms;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 int wires_open(struct wires *wires, int family, int type, int protocol)
 {
     int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
@@ -192,14 +205,29 @@ int wires_open(struct wires *wires, int family, int type, int protocol)
         errno = why;
         return -1;
     }
+    limit_patience(wires, fd);
     return fd;
 }
 
-void wires_close(struct wires *wires, int fd)
+/* Nobody counts what the kernel has left to send once the connection is closed. */
+static bool may_be_left(struct wires *wires)
 {
+    uint64_t now_ms = uv_now(wires->loop), *earliest_ms = &wires->left_ms[wires->left];
+    if (*earliest_ms != 0 && now_ms - *earliest_ms < wires->patience_ms)
+        return false;
+    *earliest_ms = now_ms;
+    wires->left = (wires->left + 1) % LEFT_MAX;
+    return true;
+}
+
+void wires_close(struct wires *wires, int fd, bool cut)
+{
+    static const struct linger no_time = { .l_onoff = 1 };
     struct wire *wire = wire_find(wires, fd);
     if (wire != NULL)
         wire_forget(wire); /* before close: the loop takes the descriptor off its epoll set */
+    if (socket_has_unsent(fd) && (cut || !may_be_left(wires)))
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_time, sizeof(no_time));
     close(fd);
 }
 
@@ -410,7 +438,8 @@ void wires_check_fresh(struct wires *wires)
     struct link *link;
     while ((link = list_take(&wires->fresh)) != NULL) {
         struct wire *wire = container_of(link, struct wire, fresh);
-        if (wire->chatty ? socket_has_hung_up(wire->fd) : socket_has_stirred(wire->fd))
+        bool ended = wire->chatty ? socket_has_hung_up(wire->fd) : socket_has_stirred(wire->fd);
+        if (ended || socket_has_unsent(wire->fd))
             wire_spoil(wire);
     }
 }

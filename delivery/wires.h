@@ -17,21 +17,25 @@ enum { WIRE_READ = 1, WIRE_WRITE = 2, WIRE_ERROR = 4 };
 
 typedef void wires_ready(void *owner, int fd, unsigned events);
 
-struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready);
+/* A peer that takes nothing of what was written for `patience_ms`, or a few bytes now and then, loses its connection, open or closed. */
+struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready, uint64_t patience_ms);
 /* What is still open is forgotten, not closed: whoever watched it has closed it. The memory goes when the loop has run once more. */
 void wires_destroy(struct wires *wires);
 
 /* As socket(2), non-blocking: −1 and errno on failure. */
 int wires_open(struct wires *wires, int family, int type, int protocol);
-void wires_close(struct wires *wires, int fd);
+/* What the peer has not taken yet the kernel goes on sending; `cut`, or when 64 others have left as much within `patience_ms`: it is thrown away, and the
+ * peer sees a reset. */
+void wires_close(struct wires *wires, int fd, bool cut);
 /* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none), in turn, and for no longer than 40 ms before the loop goes on to what
  * else it has to do; of a wire that had something to read 256 times since it was idle, every 10 ms, unless its peer is taking what was written. Takes
  * descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 
-/* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice: wires_check_fresh looks, and is
- * to be called before libcurl may use it again. (What happens later is noticed by the event loop.) `chatty`: its protocol lets the peer speak
- * between two requests (HTTP/2), so that only the end of the connection ends it. */
+/* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice, or been answered before the request
+ * was taken, behind which the next one would wait: wires_check_fresh looks, and is to be called before libcurl may use it again. (What happens later is
+ * noticed by the event loop.) `chatty`: its protocol lets the peer speak between two requests (HTTP/2), so that only the end of the connection ends
+ * it. */
 void wires_suspect(struct wires *wires, int fd, bool chatty);
 void wires_check_fresh(struct wires *wires);
 

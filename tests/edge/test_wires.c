@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { PAIRS = 12, LONG_MS = 25, TURNS_MAX = PAIRS + 2 };
+enum { PATIENCE_MS = 10000, PAIRS = 12, LONG_MS = 25, TURNS_MAX = PAIRS + 2 };
 
 static uv_loop_t loop;
 static struct wires *wires;
@@ -27,7 +27,7 @@ static void take_long(void *owner, int fd, unsigned events)
 static void start(void)
 {
     uv_loop_init(&loop);
-    wires = wires_create(&loop, take_long);
+    wires = wires_create(&loop, take_long, PATIENCE_MS);
     for (int i = 0; i < PAIRS; i++) {
         cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pairs[i]), 0);
         cr_assert_eq(write(pairs[i][1], "x", 1), 1);
@@ -114,7 +114,7 @@ static void connect_one(void)
 static void start_one(void)
 {
     uv_loop_init(&loop);
-    wires = wires_create(&loop, read_nothing);
+    wires = wires_create(&loop, read_nothing, PATIENCE_MS);
     connect_one();
     cr_assert_eq(write(peer, "x", 1), 1);
     wires_watch(wires, &heard, fd, WIRE_READ);
@@ -122,7 +122,7 @@ static void start_one(void)
 
 static void stop_one(void)
 {
-    wires_close(wires, fd);
+    wires_close(wires, fd, false);
     wires_destroy(wires);
     uv_run(&loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&loop), 0);

@@ -1,0 +1,166 @@
+/* Receivers that do not take the request, or not yet, whatever they answer. What of it waits in the kernel is counted by nobody. */
+#include "tests/edge/post_rig.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+enum {
+    LARGE = 1024 * 1024, /* more than the receiver's kernel takes for it, and no more than ours takes from libcurl at once */
+    SEND_MS = 200,       /* for that */
+    PATIENCE_MS = 1000,
+    LEFT_MAX = 64,
+    VISITORS = LEFT_MAX + 8,
+};
+
+static struct rig rig;
+static struct receiver receiver;
+static const char *answer; /* NULL: none */
+static atomic_bool may_take;
+static atomic_int visitors;
+
+/* What became of each connection's request. */
+static struct taking {
+    atomic_bool over;
+    int bytes;
+    int error; /* errno at its end */
+} takings[VISITORS];
+
+/* Answers before anything is read; reads when it may, up to the end. */
+static bool take_late(const struct visit *visit)
+{
+    char bytes[65536];
+    struct taking *taking = &takings[atomic_fetch_add(&visitors, 1)];
+    ssize_t count = 1;
+    wait_ms(visit, SEND_MS);
+    if (answer != NULL)
+        say(visit, answer);
+    while (!atomic_load(&may_take) && wait_ms(visit, 10))
+        ;
+    while (count > 0) {
+        count = recv(visit->fd, bytes, sizeof(bytes), 0);
+        taking->bytes += count > 0 ? (int)count : 0;
+    }
+    taking->error = count < 0 ? errno : 0;
+    atomic_store(&taking->over, true);
+    return false;
+}
+
+static void fill_request(size_t bytes)
+{
+    text_clear(&rig.request.body);
+    while (rig.request.body.length < bytes)
+        text_append_string(&rig.request.body, "0123456789abcde\n");
+}
+
+static void begin_with(const char *early_answer, uint64_t timeout_ms)
+{
+    answer = early_answer;
+    receiver_start(&receiver, take_late);
+    receiver.greet = take_late;
+    rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = timeout_ms, .lane_count = 1 }, NULL);
+    fill_request(LARGE);
+}
+
+static void end(void)
+{
+    rig_close(&rig);
+    receiver_stop(&receiver);
+}
+
+static const struct taking *let_first_take(void)
+{
+    atomic_store(&may_take, true);
+    while (!atomic_load(&takings[0].over))
+        rig_run_ms(&rig, 10);
+    return &takings[0];
+}
+
+TestSuite(post_untaken, .timeout = 60);
+
+Test(post_untaken, the_rest_of_a_request_goes_with_its_attempt)
+{
+    begin_with(NULL, PATIENCE_MS);
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%d %s", posted.outcome.kind, posted.detail);
+    const struct taking *taking = let_first_take();
+    cr_expect_eq(taking->error, ECONNRESET, "the kernel went on: %d bytes, %d", taking->bytes, taking->error);
+    end();
+}
+
+/* The next request would wait behind the rest of the first, and be answered by nobody. */
+Test(post_untaken, a_connection_with_the_rest_of_a_request_is_not_used_again)
+{
+    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", RIG_TIMEOUT_MS);
+    for (int i = 1; i <= 2; i++) {
+        struct posted posted = rig_post(&rig, &receiver, "/");
+        cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+        cr_expect_eq(atomic_load(&receiver.connections), i);
+    }
+    const struct taking *taking = let_first_take();
+    cr_expect(taking->error == 0 && taking->bytes > LARGE, "an answered request is to be had in full: %d bytes, %d", taking->bytes, taking->error);
+    end();
+}
+
+Test(post_untaken, a_receiver_that_answers_first_may_read_then)
+{
+    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", RIG_TIMEOUT_MS);
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    rig_run_ms(&rig, SEND_MS);
+    const struct taking *taking = let_first_take();
+    cr_expect(taking->error == 0 && taking->bytes > LARGE, "%d bytes, %d", taking->bytes, taking->error);
+    end();
+}
+
+Test(post_untaken, the_kernel_waits_no_longer_than_an_attempt_would)
+{
+    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", PATIENCE_MS);
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    rig_run_ms(&rig, 4 * PATIENCE_MS); /* it looks after a second, two, three */
+    const struct taking *taking = let_first_take();
+    cr_expect_eq(taking->error, ECONNRESET, "the kernel went on: %d bytes, %d", taking->bytes, taking->error);
+    end();
+}
+
+Test(post_untaken, not_many_leave_something_in_the_kernel)
+{
+    struct posted posted[VISITORS] = { 0 };
+    char url[256];
+    int resets = 0;
+    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", RIG_TIMEOUT_MS);
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    for (int i = 0; i < VISITORS; i++)
+        rig_begin(&rig, url, &posted[i]);
+    for (int i = 0; i < VISITORS; i++) {
+        rig_wait(&rig, &posted[i]);
+        cr_expect_eq(posted[i].outcome.status, 200, "%d %s", posted[i].outcome.kind, posted[i].detail);
+    }
+    atomic_store(&may_take, true);
+    for (int i = 0; i < VISITORS; i++) {
+        while (!atomic_load(&takings[i].over))
+            rig_run_ms(&rig, 10);
+        resets += takings[i].error == ECONNRESET;
+    }
+    cr_expect_eq(resets, VISITORS - LEFT_MAX);
+    end();
+}
+
+static bool answer_ok(const struct visit *visit)
+{
+    return say(visit, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+Test(post_untaken, whoever_takes_the_request_keeps_the_connection)
+{
+    const size_t sizes[] = { 100, 16384, 65536, LARGE };
+    receiver_start(&receiver, answer_ok);
+    rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+    for (size_t i = 0; i < 5 * COUNT_OF(sizes); i++) {
+        fill_request(sizes[i % COUNT_OF(sizes)]);
+        cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    }
+    cr_expect_eq(atomic_load(&receiver.connections), 1);
+    end();
+}
