@@ -54,9 +54,14 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     struct post *post = NULL;
     (void)unused;
     unsigned events = ((what & CURL_POLL_IN) != 0 ? WIRE_READ : 0U) | ((what & CURL_POLL_OUT) != 0 ? WIRE_WRITE : 0U);
-    wires_watch(lane->shared->wires, lane, fd, what == CURL_POLL_REMOVE ? 0 : events);
+    bool removed = what == CURL_POLL_REMOVE;
+    wires_watch(lane->shared->wires, lane, fd, removed ? 0 : events);
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) != CURLE_OK || post == NULL)
+        return 0;
+    if (!removed || post->fd == fd)
+        post->fd = removed ? -1 : fd;
     /* A TLS goodbye hides the end from libcurl 7.88, and what is there before the next request is sent, it would take for the answer to that. */
-    if (what == CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &post) == CURLE_OK && post != NULL)
+    if (removed)
         wires_suspect(lane->shared->wires, fd, post->saw.http2);
     return 0;
 }

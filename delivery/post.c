@@ -6,6 +6,7 @@
 #include "delivery/post_options.h"
 #include "delivery/post_url.h"
 #include "delivery/retry_after.h"
+#include "delivery/socket_state.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -18,6 +19,7 @@
 enum {
     LARGE_BODY = 64 * 1024, /* above it libcurl allocates an upload buffer that stays with the handle */
     NO_SOCKET_SAY_MS = 10000,
+    LOOKS_FREE = 4, /* as often on_progress is called for an answer that comes in one piece */
 };
 
 /* curl_slist is a public struct, so the list that libcurl walks needs no allocation per header: nodes here, strings in post->lines. */
@@ -200,6 +202,23 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return length;
 }
 
+/* Chunks may have extensions of any length, which are neither header nor body: libcurl reads them as fast as they come, and tells nobody. (What comes by
+ * TLS is counted in post_bounds.c.) It costs a system call, so an answer that is soon complete is not looked at. */
+static bool is_without_end(struct post *post)
+{
+    struct post_sight *saw = &post->saw;
+    if (post->fd < 0 || ++saw->looks <= LOOKS_FREE)
+        return false;
+    uint64_t received = socket_bytes_received(post->fd);
+    if (saw->looks == LOOKS_FREE + 1)
+        saw->received = received;
+    if (received - saw->received <= POST_AFTER_HEADERS_MAX)
+        return false;
+    saw->body_cut = true;
+    post_spoil(post);
+    return true;
+}
+
 /* Called often: for each byte of a proxy, which libcurl reads in one turn as long as there are any; for the last time when the answer is complete and
  * its connection not yet free for others: what a receiver said beyond the end would be read as the answer to the next request. With HTTP/2 libcurl 8
  * keeps a connection whose protocol was broken, and the next request would end by what broke it. */
@@ -214,7 +233,11 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
         return ++post->saw.proxy_bytes > POST_HEADER_BYTES_MAX;
     if (post->saw.http2 && post->trouble[0] != '\0')
         post_spoil(post);
-    if (!post->saw.headers_done || !post->https || post->spoiled)
+    if (!post->saw.headers_done)
+        return 0;
+    if (!post->https)
+        return is_without_end(post);
+    if (post->spoiled)
         return 0;
     void *tls = tls_of(post);
     bool unfit = post->saw.http2 ? !post_bounds_may_be_kept(tls) : post_bounds_is_spoiled(tls);
@@ -365,6 +388,8 @@ static enum post_url set_url(struct post *post, const struct url *url)
     memcpy(post->host, url->host.start, url->host.length);
     post->host[url->host.length] = '\0';
     post->port = url->port;
+    if (url->https != post->https)
+        post_options_set_buffer(post->easy, url->https);
     post->https = url->https;
     post->url_length = text.length;
     return POST_URL_AGREED;
@@ -439,6 +464,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     post->spoiled = false;
     post->trouble[0] = '\0';
     post->saw = (struct post_sight){ .retry_after_s = -1 };
+    post->fd = -1;
     if (post->pinned) {
         curl_easy_setopt(post->easy, CURLOPT_RESOLVE, NULL);
         post_options_set_kinds(post->easy, false);

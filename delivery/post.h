@@ -19,6 +19,7 @@ enum {
     POST_BODY_MS_MAX = 1000,           /* likewise, time spent on it */
     POST_HEADER_BYTES_MAX = 64 * 1024, /* of an answer, provisional (1xx) ones and trailers included; of a proxy's, all of it */
     POST_HEADER_LINES_MAX = 512,
+    POST_AFTER_HEADERS_MAX = 192 * 1024, /* by http://, of an answer that goes on and on: chunk extensions, trailers and all */
 };
 
 /* What all posts of these lanes share. */
@@ -68,6 +69,8 @@ struct post_sight {
     int32_t retry_after_s;
     uint32_t header_bytes, header_lines;
     uint32_t proxy_bytes; /* at least, before there was a tunnel */
+    uint32_t looks;       /* at what came behind the headers, by http:// */
+    uint64_t received;    /* by its connection, when those began to count */
     uint32_t body_bytes;
     uint32_t snippet_bytes;
 };
@@ -96,6 +99,7 @@ struct post {
     char host[GUARD_HOST_MAX + 1];
     uint16_t port;
     bool https;
+    int fd;               /* of the connection that it has at the moment; -1: none that libcurl waits for */
     bool only_connects;   /* nothing is sent */
     bool downgraded;      /* HTTP/1.1 alone is offered, although we have HTTP/2 */
     uint64_t origin_hash; /* with a random key: what downgrades.h knows the origin by */

@@ -36,7 +36,6 @@ static void set_longs(CURL *easy)
         { CURLOPT_SSL_VERIFYPEER, 1 },
         { CURLOPT_SSL_VERIFYHOST, 2 },
         { CURLOPT_CA_CACHE_TIMEOUT, 0 },    /* 7.88 would keep the first store of post_tls that it saw, and put it back over a newer one */
-        { CURLOPT_BUFFERSIZE, 4096 },       /* 7.88 keeps one for each transfer in flight; answers are short */
         { CURLOPT_MAXAGE_CONN, 24 * 3600 }, /* never: wires_hang_up_idle */
         /* An entry is of use until its post dials, at once. Every post that ends looks at all that its lane's table holds, which would be a minute's;
          * less than two seconds could end while it dials, as whole ones are counted. */
@@ -81,6 +80,14 @@ void post_options_set_connect_only(void *easy, bool only)
     must_be_ok(curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, only ? 1L : 0L));
 }
 
+/* 7.88 keeps one for each transfer in flight; answers are short. From one that is not, and comes as fast as it may, it fills a hundred in a turn, and
+ * only TLS has bounds of its own for that. With HTTP/2 it has to take provisional headers as well. Refused where one is still in use: that is as large
+ * as libcurl believes. */
+void post_options_set_buffer(void *easy, bool https)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, https ? 4096L : 1024L);
+}
+
 void post_options_set_kinds(void *easy, bool both)
 {
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, both ? CURL_HET_DEFAULT : NEVER_MS));
@@ -90,6 +97,7 @@ void post_options_set(void *easy, const struct post_shared *shared)
 {
     bool looks_twice = curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES;
     set_longs(easy);
+    post_options_set_buffer(easy, false);
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, looks_twice ? 1L : 0L));
     post_options_set_http2(easy, shared->http2);
     set_strings(easy, shared);

@@ -48,6 +48,11 @@ uint64_t socket_bytes_taken(int fd)
     return tcp_info_of(fd).tcpi_bytes_acked;
 }
 
+uint64_t socket_bytes_received(int fd)
+{
+    return tcp_info_of(fd).tcpi_bytes_received;
+}
+
 bool socket_has_unsent(int fd)
 {
     int bytes = 0;

@@ -16,6 +16,8 @@ bool socket_is_quiet(int fd, uint32_t ms);
 bool socket_has_unsent(int fd);
 /* Bytes that the peer's kernel has taken, since it was connected. */
 uint64_t socket_bytes_taken(int fd);
+/* Bytes that came from the peer, since it was connected. */
+uint64_t socket_bytes_received(int fd);
 /* Bytes of the kernel's memory in which lies what nobody has read: most of them are not the bytes themselves. */
 uint32_t socket_unread_memory(int fd);
 /* Whether none can be opened any more, for lack of descriptors or memory. */

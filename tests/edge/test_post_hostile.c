@@ -485,32 +485,82 @@ Test(post_hostile, a_connection_that_talks_while_it_is_idle_is_not_kept)
     tls_receiver_stop(&tls_receiver);
 }
 
+/* ---- what stands around the body ---- */
+
+static atomic_size_t said;
+
+static bool extend_a_chunk(const struct visit *visit)
+{
+    static const char more[65536] = { [0 ... 65535] = 'x' };
+    bool listens = say(visit, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=");
+    while (listens && (listens = say_bytes(visit, more, sizeof(more))))
+        atomic_fetch_add(&said, sizeof(more));
+    return false;
+}
+
+/* Sixteen thousand bytes of body, each a chunk, and as many trailers as may be: 150 KB in all. */
+static bool say_little_with_much_around(const struct visit *visit)
+{
+    bool listens = say(visit, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    char pieces[16 * 1000 * 6 + 1] = "";
+    for (size_t i = 0; i < 16 * 1000; i++)
+        memcpy(pieces + 6 * i, "1\r\nx\r\n", 7);
+    for (size_t i = 0; listens && i < 96; i++)
+        listens = say_bytes(visit, pieces + 1000 * i, 1000) && wait_ms(visit, 1);
+    listens = listens && say(visit, "0\r\n");
+    char trailer[601] = { [0 ... 596] = 't', '\r', '\n' };
+    trailer[1] = ':';
+    for (size_t i = 0; listens && i < 90; i++)
+        listens = say(visit, trailer);
+    return listens && say(visit, "\r\n");
+}
+
+Test(post_hostile, what_stands_around_a_body_without_end_is_cut)
+{
+    enum { IN_KERNELS = 32 * 1024 * 1024 };
+    script *const scripts[] = { extend_a_chunk, say_little_with_much_around };
+    const char *const details[] = { "answered; the body was cut", "answered" };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        receiver_start(&receiver, scripts[i]);
+        rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
+        for (int k = 1; k <= 2; k++) {
+            struct posted posted = rig_post(&rig, &receiver, "/");
+            cr_expect_eq(posted.outcome.status, 200, "%zu: %d", i, posted.outcome.kind);
+            cr_expect_str_eq(posted.detail, details[i]);
+            cr_expect_eq(atomic_load(&receiver.connections), scripts[i] == extend_a_chunk ? k : 1);
+        }
+        rig_close(&rig);
+        receiver_stop(&receiver);
+    }
+    cr_expect_lt(atomic_load(&said), IN_KERNELS);
+}
+
 /* ---- the next answer ---- */
 
-enum { POSTS = 40, FIRST_READ = 4096 /* what libcurl reads at once: the forgery lies behind it */ };
+enum { POSTS = 40, FIRST_READ = 1024, FIRST_READ_TLS = 4096 /* what libcurl reads at once: the forgery lies behind it */ };
 
 static const char forged[] = "HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n";
 
 /* An answer and, behind it, an answer to a request that was not made yet. */
-static size_t write_two_answers(char *bytes, bool with_body)
+static size_t write_two_answers(char *bytes, size_t first_read, bool with_body)
 {
-    int head = with_body ? snprintf(bytes, FIRST_READ, "HTTP/1.1 200 OK\r\nContent-Length: 4056\r\n\r\n")
-                         : snprintf(bytes, FIRST_READ, "HTTP/1.1 204 No Content\r\n\r\n");
-    memset(bytes + head, 'x', (size_t)(FIRST_READ - head));
-    memcpy(bytes + FIRST_READ, forged, sizeof(forged) - 1);
-    return FIRST_READ + sizeof(forged) - 1;
+    int head = with_body ? snprintf(bytes, first_read, "HTTP/1.1 200 OK\r\nContent-Length: %04zu\r\n\r\n", first_read - 41)
+                         : snprintf(bytes, first_read, "HTTP/1.1 204 No Content\r\n\r\n");
+    memset(bytes + head, 'x', first_read - (size_t)head);
+    memcpy(bytes + first_read, forged, sizeof(forged) - 1);
+    return first_read + sizeof(forged) - 1;
 }
 
 static bool say_both(const struct visit *visit)
 {
     char bytes[2 * FIRST_READ];
-    return say_bytes(visit, bytes, write_two_answers(bytes, visit->receiver->requests % 2 == 0));
+    return say_bytes(visit, bytes, write_two_answers(bytes, FIRST_READ, visit->receiver->requests % 2 == 0));
 }
 
 static bool write_both(void *ssl)
 {
-    char bytes[2 * FIRST_READ];
-    return SSL_write(ssl, bytes, (int)write_two_answers(bytes, atomic_load(&tls_receiver.requests) % 2 == 0)) > 0;
+    char bytes[2 * FIRST_READ_TLS];
+    return SSL_write(ssl, bytes, (int)write_two_answers(bytes, FIRST_READ_TLS, atomic_load(&tls_receiver.requests) % 2 == 0)) > 0;
 }
 
 static struct chain {
