@@ -19,7 +19,8 @@ enum {
     SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
     LARGE_EVERY = 256,     /* of those one is asked in large as well: slow names may have been all there was to it */
     TRIES_MAX = 3,
-    LATE_ENOUGH = 8, /* and the first name server is asked last: Debian 12's c-ares would begin with a dead one each time */
+    LATE_ENOUGH = 8,        /* and the first name server is asked last: Debian 12's c-ares would begin with a dead one each time */
+    IN_TIME_MS = 10 * 1000, /* it is not silent that lately: the late ones may be slow names */
     FILE_LOOK_MS = 1000,
     CHANNELS_MAX = 32, /* a file that changes faster than old questions end has to wait */
 };
@@ -38,6 +39,7 @@ struct names_servers {
     unsigned count;       /* of name servers in it; 0: not known yet */
     unsigned order;       /* of the name servers: how often the first one was put behind the others */
     unsigned late;        /* in a row, in that order: questions that the first one did not answer in time */
+    uint64_t in_time_ms;  /* in that order: when it last did; 0: never */
     struct sizes_known known;
     struct names_file text;
     uint64_t looked_ms;
@@ -104,11 +106,19 @@ static bool is_to_be_small(const struct question *question, int status)
     return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known && question->context != NULL;
 }
 
-static void learn(const struct channel *channel, enum size size, bool late)
+static void learn_order(const struct channel *channel, bool late)
+{
+    struct names_servers *servers = channel->servers;
+    if (channel->order != servers->order)
+        return;
+    servers->late = late ? servers->late + 1 : 0;
+    if (!late)
+        servers->in_time_ms = uv_now(servers->options.loop);
+}
+
+static void learn_size(const struct channel *channel, enum size size)
 {
     struct sizes_known *known = &channel->servers->known;
-    if (channel->order == channel->servers->order)
-        channel->servers->late = late ? channel->servers->late + 1 : 0;
     if (!is_of_newest_reading(channel))
         return;
     if (size == LARGE)
@@ -146,8 +156,10 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
     else
         answer.result = result_of(status);
     ares_freeaddrinfo(info);
-    if (is_heard(status))
-        learn(channel, question->size, timeouts > 0);
+    if (is_heard(status)) {
+        learn_order(channel, timeouts > 0);
+        learn_size(channel, question->size);
+    }
     if (is_to_be_small(question, status)) {
         question->size = SMALL;
         question_ask(question);
@@ -278,23 +290,19 @@ static bool ares_open(struct channel *channel, enum size size)
     return servers->servers == NULL || ares_set_servers_ports_csv(channel->ares[size], servers->servers) == ARES_SUCCESS;
 }
 
-/* How many name servers there are says c-ares alone, once it knows how often to ask them. */
-static bool ares_open_both(struct channel *channel)
+/* How many name servers the configuration has says c-ares alone, once it knows how often to ask them. */
+static void count_servers(struct channel *channel)
 {
-    unsigned *known = &channel->servers->count;
-    if (!ares_open(channel, LARGE))
-        return false;
-    unsigned count = names_cares_count_servers(channel->ares[LARGE]);
-    if (count != *known) {
-        *known = count;
+    struct names_servers *servers = channel->servers;
+    unsigned count = ares_open(channel, LARGE) ? names_cares_count_servers(channel->ares[LARGE]) : servers->count;
+    if (channel->ares[LARGE] != NULL)
         ares_destroy(channel->ares[LARGE]);
-        if (!ares_open(channel, LARGE))
-            return false;
-    }
-    return ares_open(channel, SMALL);
+    channel->ares[LARGE] = NULL;
+    servers->count = count;
 }
 
-static bool channel_open(struct names_servers *servers)
+/* With the configuration as it is now, or to be given the name servers of another channel. */
+static bool channel_open(struct names_servers *servers, bool anew)
 {
     struct channel *channel = memory_create(sizeof(*channel));
     channel->servers = servers;
@@ -302,7 +310,9 @@ static bool channel_open(struct names_servers *servers)
     channel->order = servers->order;
     list_init(&channel->sockets);
     list_append(&servers->channels, &channel->link);
-    if (ares_open_both(channel))
+    if (anew)
+        count_servers(channel);
+    if (ares_open(channel, LARGE) && ares_open(channel, SMALL))
         return true;
     channel_close(channel);
     return false;
@@ -313,20 +323,27 @@ static struct channel *newest(const struct names_servers *servers)
     return container_of(servers->channels.head.previous, struct channel, link);
 }
 
+static bool first_is_silent(const struct names_servers *servers)
+{
+    bool lately = servers->in_time_ms > 0 && uv_now(servers->options.loop) < servers->in_time_ms + IN_TIME_MS;
+    return servers->late >= LATE_ENOUGH && servers->count > 1 && !lately;
+}
+
 /* Debian 12's c-ares keeps its sockets as long as any question is under way, which a single silent name server can bring about; and it asks the first name
  * server first, for as long as that says nothing. One of CHANNELS_MAX is left for a file that changes: until an old channel's last question ended the
  * newest goes on. */
 static void leave_old_channel(struct names_servers *servers)
 {
     const struct channel *old = newest(servers);
-    bool first_is_late = servers->late >= LATE_ENOUGH && servers->count > 1;
-    if (!names_cares_is_old() || (old->port_queries < NAMES_PORT_QUERIES && !first_is_late) || servers->channels.length >= CHANNELS_MAX - 1)
+    bool silent = first_is_silent(servers);
+    if (!names_cares_is_old() || (old->port_queries < NAMES_PORT_QUERIES && !silent) || servers->channels.length >= CHANNELS_MAX - 1)
         return;
-    if (first_is_late) {
+    if (silent) {
         servers->order++;
         servers->late = 0;
+        servers->in_time_ms = 0;
     }
-    if (!channel_open(servers))
+    if (!channel_open(servers, false))
         return;
     struct channel *channel = newest(servers);
     bool fine = true;
@@ -348,7 +365,7 @@ static void heed_changes(struct names_servers *servers)
     servers->looked_ms = now_ms;
     if (!names_file_read(servers->options.file, &now) || names_file_is_same(&now, &servers->text))
         return;
-    if (!names_file_names_a_server(names_file_text(&now), !names_cares_is_old()) || !channel_open(servers))
+    if (!names_file_names_a_server(names_file_text(&now), !names_cares_is_old()) || !channel_open(servers, true))
         return;
     servers->text = now;
     newest(servers)->reading = ++servers->reading;
@@ -424,7 +441,7 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     servers->looked_ms = uv_now(options->loop);
     if (!servers->fixed && !names_file_read(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
         servers->text.length = 0;
-    bool open = channel_open(servers);
+    bool open = channel_open(servers, true);
     servers->options.servers = NULL; /* used up */
     if (open)
         return servers;

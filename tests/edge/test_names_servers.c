@@ -13,13 +13,14 @@ enum { SLOW_MS = 100 };
 /* What the names mean:
  *   aNN.*    so many public addresses, the last one private
  *   slow.*   one address, after SLOW_MS
+ *   late.nNN.* likewise, when it is asked for the second time
  *   broken.* the server fails
  *   silent.* the server says nothing
  *   half.*   likewise, when it is asked for IPv6
  *   else     one address */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
-    int count = 1;
+    int count = 1, number = 0;
     answer->count = type == DNS_A;
     answer->addresses[0] = "8.8.8.8";
     if (sscanf(name, "a%d.", &count) == 1) {
@@ -28,6 +29,10 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
             answer->addresses[i] = i + 1 < count ? "8.8.8.8" : "10.0.0.1";
     } else if (strncmp(name, "slow.", 5) == 0) {
         usleep(SLOW_MS * 1000);
+    } else if (sscanf(name, "late.n%d.", &number) == 1) {
+        static bool asked[100][2];
+        answer->silent = !asked[number][type == DNS_A];
+        asked[number][type == DNS_A] = true;
     } else if (strncmp(name, "broken.", 7) == 0) {
         answer->rcode = DNS_SERVER_FAILED;
     } else if (strncmp(name, "silent.", 7) == 0) {
@@ -292,6 +297,25 @@ Test(several_name_servers, are_not_all_waited_for_when_the_first_is_silent)
     cr_expect_gt(atomic_load(&silent.queries), in_vain, "it is asked when the others have no answer");
     names_rig_close();
     dns_stop(&silent);
+}
+
+/* Their own name servers may be far away. */
+Test(several_name_servers, are_asked_in_the_same_order_whatever_names_are_slow)
+{
+    struct dns_server first;
+    dns_start(&first, script_all);
+    names_rig_open(say_nothing, (struct names_options){ .timeout_ms = 900, .servers = first.address }); /* a hundred for the first try */
+    expect_found("first", 1);
+    for (int i = 0; i < 12; i++) {
+        char host[48];
+        snprintf(host, sizeof host, "late.n%d.example.com", i);
+        cr_expect_eq(look_up(host).answer.result, NAMES_FOUND, "%d", i);
+    }
+    int in_vain = atomic_load(&server.queries);
+    expect_found("then", 20);
+    cr_expect_eq(atomic_load(&server.queries), in_vain);
+    names_rig_close();
+    dns_stop(&first);
 }
 
 /* With one or two tries less there is time for all of them. */
