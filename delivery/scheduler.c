@@ -388,7 +388,7 @@ enum attempt_fault scheduler_finish(struct scheduler *scheduler, struct ticket *
         endpoint_note_end(endpoint, ticket, end, &scheduler->limits, now_ms);
     else
         endpoint_lose_probe(endpoint, ticket);
-    if (endpoint->record.answers)
+    if (end->answered && endpoint->record.answers)
         scheduler->heard_until_ms = now_ms + HEARD_MS;
     count_rest(scheduler, endpoint, rested);
     ticket->rested = rested || endpoint->record.rest != ENDPOINT_AWAKE;
