@@ -180,7 +180,7 @@ void lane_remove(struct lane *lane, struct post *post, bool over)
 {
     if (!over)
         post_spoil(post);
-    post->shared->cutting = !over;
+    post->shared->cutting = !over && !post->saw.headers_done; /* else it was answered, and may still be read */
     curl_multi_remove_handle(lane->multi, post->easy);
     post->shared->cutting = false;
 }

@@ -53,10 +53,10 @@ uint64_t socket_bytes_received(int fd)
     return tcp_info_of(fd).tcpi_bytes_received;
 }
 
-bool socket_has_unsent(int fd)
+size_t socket_unsent(int fd)
 {
     int bytes = 0;
-    return ioctl(fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0;
+    return ioctl(fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 uint32_t socket_unread_memory(int fd)

@@ -3,6 +3,7 @@
 #define JOBHOOK_DELIVERY_SOCKET_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 bool socket_is_connected(int fd);
@@ -12,8 +13,8 @@ bool socket_has_hung_up(int fd);
 bool socket_has_stirred(int fd);
 /* Whether nothing was sent for so long, ms. */
 bool socket_is_quiet(int fd, uint32_t ms);
-/* Whether bytes wait that the peer has no room for, or the network: those on their way do not count. */
-bool socket_has_unsent(int fd);
+/* Bytes that wait, as the peer has no room for them, or the network: those on their way do not count. */
+size_t socket_unsent(int fd);
 /* Bytes that the peer's kernel has taken, since it was connected. */
 uint64_t socket_bytes_taken(int fd);
 /* Bytes that came from the peer, since it was connected. */

@@ -23,7 +23,7 @@ enum {
     HEARD_MAX = 256,   /* times during a request; an answer as large as we take comes in 60 pieces */
     TAKEN_BYTES = 512, /* of the request, by which a receiver may say once more that it takes them */
     REST_MS = 10,
-    LEFT_MAX = 64, /* connections that were closed, whose peer may still take what was written */
+    LEFT_BYTES_MAX = 128 * 1024 * 1024, /* of closed connections, which their peers may still take */
 };
 
 struct wire {
@@ -52,8 +52,7 @@ struct wires {
     uv_loop_t *loop;
     wires_ready *ready;
     uint64_t patience_ms;
-    uint64_t left_ms[LEFT_MAX]; /* when the last ones were closed that left something to be taken */
-    size_t left;
+    uint64_t left_bytes, left_ms; /* in the kernel, at most, by then */
     struct wire **by_fd;
     size_t by_fd_size;
     struct list idle; /* longest idle first */
@@ -209,14 +208,15 @@ int wires_open(struct wires *wires, int family, int type, int protocol)
     return fd;
 }
 
-/* Nobody counts what the kernel has left to send once the connection is closed. */
-static bool may_be_left(struct wires *wires)
+/* Nobody else counts what the kernel has left to send once a connection is closed. It is all gone, one way or the other, after `patience_ms`. */
+static bool may_be_left(struct wires *wires, size_t bytes)
 {
-    uint64_t now_ms = uv_now(wires->loop), *earliest_ms = &wires->left_ms[wires->left];
-    if (*earliest_ms != 0 && now_ms - *earliest_ms < wires->patience_ms)
+    uint64_t now_ms = uv_now(wires->loop), gone = LEFT_BYTES_MAX * (now_ms - wires->left_ms) / wires->patience_ms;
+    wires->left_bytes -= gone < wires->left_bytes ? gone : wires->left_bytes;
+    wires->left_ms = now_ms;
+    if (wires->left_bytes + bytes > LEFT_BYTES_MAX)
         return false;
-    *earliest_ms = now_ms;
-    wires->left = (wires->left + 1) % LEFT_MAX;
+    wires->left_bytes += bytes;
     return true;
 }
 
@@ -226,7 +226,8 @@ void wires_close(struct wires *wires, int fd, bool cut)
     struct wire *wire = wire_find(wires, fd);
     if (wire != NULL)
         wire_forget(wire); /* before close: the loop takes the descriptor off its epoll set */
-    if (socket_has_unsent(fd) && (cut || !may_be_left(wires)))
+    size_t unsent = socket_unsent(fd);
+    if (unsent > 0 && (cut || !may_be_left(wires, unsent)))
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_time, sizeof(no_time));
     close(fd);
 }
@@ -439,7 +440,7 @@ void wires_check_fresh(struct wires *wires)
     while ((link = list_take(&wires->fresh)) != NULL) {
         struct wire *wire = container_of(link, struct wire, fresh);
         bool ended = wire->chatty ? socket_has_hung_up(wire->fd) : socket_has_stirred(wire->fd);
-        if (ended || socket_has_unsent(wire->fd))
+        if (ended || socket_unsent(wire->fd) > 0)
             wire_spoil(wire);
     }
 }
