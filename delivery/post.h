@@ -52,6 +52,7 @@ enum post_step {
 /* What the callbacks saw of this attempt; zeroed for each. */
 struct post_sight {
     bool blocked;           /* an address was refused, or the parsers disagree */
+    bool peer_gone;         /* the receiver reset the connection right behind the handshake */
     bool prepared;          /* libcurl was about to send: connected, and bytes may have left */
     bool resend_refused;    /* libcurl wanted to send it again */
     bool http1_wanted;      /* likewise, by HTTP/1.1, as the receiver asked for that */

@@ -197,6 +197,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
     const struct post_sight *saw = &post->saw;
     if (saw->blocked)
         return (struct meaning){ code, OUTCOME_BLOCKED_ADDRESS, "the address may not be called" };
+    if (saw->peer_gone)
+        return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "the receiver reset the connection at once" };
     if (saw->status >= 200 || saw->status == 101)
         return (struct meaning){ code, OUTCOME_ANSWERED, saw->body_cut ? "answered; the body was cut" : "answered" };
     if (saw->http1_wanted)

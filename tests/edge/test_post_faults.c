@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct rig rig;
@@ -51,6 +53,27 @@ Test(post_faults, no_answer_is_a_timeout_at_the_deadline)
     cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%s", posted.detail);
     cr_expect(posted.outcome.sent && posted.outcome.connected);
     cr_expect_geq(posted.outcome.total_ms, RIG_SHORT_MS - 1);
+}
+
+static bool peers_are_gone;
+
+/* The dynamic linker takes it before libc's. */
+int getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+    if (!peers_are_gone)
+        return (int)syscall(SYS_getpeername, fd, address, length);
+    errno = ENOTCONN;
+    return -1;
+}
+
+/* A balancer that is overloaded does that; libcurl 7.88 then does not know whom it called. It was no refused address for that. */
+Test(post_faults, a_reset_right_behind_the_handshake_is_a_lost_connection)
+{
+    peers_are_gone = true;
+    struct posted posted = post_to(answer_ok, RIG_TIMEOUT_MS);
+    bool asks_then = curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+    cr_expect_eq(posted.outcome.kind, asks_then ? OUTCOME_CONNECTION_LOST : OUTCOME_ANSWERED, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(posted.outcome.sent, !asks_then);
 }
 
 Test(post_faults, a_closed_port_is_refused)
