@@ -23,6 +23,7 @@ enum {
     HEARD_MAX = 256,   /* times during a request; an answer as large as we take comes in 60 pieces */
     TAKEN_BYTES = 512, /* of the request, by which a receiver may say once more that it takes them */
     REST_MS = 10,
+    UNREAD_MAX = 16 * 1024,             /* no more than we take of an answer's body; the kernel doubles it */
     LEFT_BYTES_MAX = 128 * 1024 * 1024, /* of closed connections, which their peers may still take */
 };
 
@@ -190,6 +191,13 @@ static void limit_patience(const struct wires *wires, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+/* What is not read yet lies in the kernel: of an idle connection until somebody looks, and thousands of receivers may speak at once. */
+static void limit_unread(int fd)
+{
+    const int bytes = UNREAD_MAX;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 int wires_open(struct wires *wires, int family, int type, int protocol)
 {
     int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
@@ -205,6 +213,7 @@ int wires_open(struct wires *wires, int family, int type, int protocol)
         return -1;
     }
     limit_patience(wires, fd);
+    limit_unread(fd);
     return fd;
 }
 
