@@ -61,7 +61,7 @@ struct scheduler *scheduler_create(const struct scheduler_options *options)
     };
     scheduler->directory = directory_create(&directory);
     list_init(&scheduler->by_age);
-    slots_init(&scheduler->slots, options->max_in_flight);
+    slots_init(&scheduler->slots, options->max_in_flight, options->held_bytes_max);
     list_init(&scheduler->draining);
     list_init(&scheduler->crowded);
     return scheduler;
@@ -159,12 +159,14 @@ bool scheduler_enqueue(struct scheduler *scheduler, struct ticket *ticket, const
         return false;
     look_for_rivals(scheduler, endpoint, now_ms);
     ticket->probe = false;
-    if (!scheduler->egress.down && !endpoint_admit(endpoint, ticket, &scheduler->limits, now_ms)) {
+    bool room = slots_have_bytes(&scheduler->slots, endpoint, ticket->retry, ticket->bytes);
+    if (!scheduler->egress.down && (!room || !endpoint_admit(endpoint, ticket, &scheduler->limits, now_ms))) {
         endpoint_turn_away(endpoint, now_ms);
         return false;
     }
     ticket->queued_ms = now_ms;
     endpoint_queue(endpoint, ticket);
+    slots_take_bytes(&scheduler->slots, ticket);
     list_append(&scheduler->by_age, &ticket->age);
     scheduler->queued_bytes += ticket->bytes;
     place(scheduler, endpoint);
@@ -252,6 +254,7 @@ static struct ticket *turn_away(struct scheduler *scheduler, struct ticket *tick
 {
     struct endpoint *endpoint = ticket->endpoint;
     unqueue(scheduler, ticket);
+    slots_give_bytes(&scheduler->slots, ticket);
     endpoint_lose_probe(endpoint, ticket);
     endpoint_turn_away(endpoint, now_ms);
     place(scheduler, endpoint);
@@ -327,6 +330,7 @@ void scheduler_remove(struct scheduler *scheduler, struct ticket *ticket)
 {
     struct endpoint *endpoint = ticket->endpoint;
     unqueue(scheduler, ticket);
+    slots_give_bytes(&scheduler->slots, ticket);
     endpoint_lose_probe(endpoint, ticket);
     place(scheduler, endpoint);
     ticket->endpoint = NULL;
@@ -338,6 +342,7 @@ static void land(struct scheduler *scheduler, struct ticket *ticket)
     struct endpoint *endpoint = ticket->endpoint;
     assert(ticket->in_flight);
     slots_give(&scheduler->slots, ticket);
+    slots_give_bytes(&scheduler->slots, ticket);
     endpoint->in_flight[ticket->retry]--;
     ticket->in_flight = false;
     ticket->endpoint = NULL;
@@ -401,7 +406,10 @@ uint64_t scheduler_expected_wait_ms(const struct scheduler *scheduler, const str
     const struct endpoint *endpoint = directory_find(scheduler->directory, url);
     if (endpoint == NULL)
         return 0;
-    return endpoint_expected_wait_ms(endpoint, scheduler->options.attempt_timeout_ms, not_before_latest(scheduler, now_ms));
+    uint64_t timeout_ms = scheduler->options.attempt_timeout_ms;
+    uint64_t wait_ms = endpoint_expected_wait_ms(endpoint, timeout_ms, not_before_latest(scheduler, now_ms));
+    bool room = slots_have_bytes(&scheduler->slots, endpoint, false, 1) && slots_have_bytes(&scheduler->slots, endpoint, true, 1);
+    return room || wait_ms > timeout_ms ? wait_ms : timeout_ms; /* whoever has the bytes may keep them for so long */
 }
 
 uint64_t scheduler_rests_until_ms(const struct scheduler *scheduler, const struct url *url)

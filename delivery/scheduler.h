@@ -43,9 +43,10 @@ struct ticket {
     uint32_t bytes; /* held by the event */
     bool retry;     /* attempt > 1 or deferred before */
     bool in_flight;
-    bool in_doubt; /* its endpoint was, when it started */
-    bool probe;    /* started to try a resting endpoint */
-    bool rested;   /* its endpoint did, before or after what the last attempt told */
+    bool in_doubt;      /* its endpoint was, when it started */
+    bool came_in_doubt; /* likewise, when it was queued */
+    bool probe;         /* started to try a resting endpoint */
+    bool rested;        /* its endpoint did, before or after what the last attempt told */
 };
 
 struct scheduler *scheduler_create(const struct scheduler_options *options);

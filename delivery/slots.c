@@ -2,9 +2,9 @@
 
 #include "delivery/scheduler.h"
 
-void slots_init(struct slots *slots, uint32_t max)
+void slots_init(struct slots *slots, uint32_t max, uint64_t bytes_max)
 {
-    *slots = (struct slots){ .max = max };
+    *slots = (struct slots){ .max = max, .doubt_bytes_max = bytes_max / 8 * 3 };
     for (int kind = 0; kind < 2; kind++)
         for (int answers = 0; answers < 2; answers++)
             list_init(&slots->lines[kind][answers]);
@@ -100,4 +100,21 @@ void slots_give(struct slots *slots, const struct ticket *ticket)
 {
     slots->in_doubt -= ticket->in_doubt;
     slots->in_flight[ticket->retry]--;
+}
+
+bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry, uint64_t bytes)
+{
+    uint64_t held = slots->doubt_bytes[retry];
+    return endpoint->record.answers || !slots->divided || held == 0 || held + bytes <= slots->doubt_bytes_max;
+}
+
+void slots_take_bytes(struct slots *slots, struct ticket *ticket)
+{
+    ticket->came_in_doubt = !ticket->endpoint->record.answers;
+    slots->doubt_bytes[ticket->retry] += ticket->came_in_doubt ? ticket->bytes : 0;
+}
+
+void slots_give_bytes(struct slots *slots, const struct ticket *ticket)
+{
+    slots->doubt_bytes[ticket->retry] -= ticket->came_in_doubt ? ticket->bytes : 0;
 }

@@ -13,14 +13,16 @@
 
 struct slots {
     uint32_t max;
-    uint32_t in_flight[2]; /* first attempts, retries */
-    uint32_t in_doubt;     /* of both, those started in doubt */
+    uint32_t in_flight[2];   /* first attempts, retries */
+    uint32_t in_doubt;       /* of both, those started in doubt */
+    uint64_t doubt_bytes[2]; /* of first attempts and retries, queued and in flight, that came while their endpoint was in doubt */
+    uint64_t doubt_bytes_max;
     bool last_was_retry;
     struct list lines[2][2]; /* of a kind: those in doubt, those that answer */
     bool divided;            /* somebody not in doubt answered lately: those in doubt have half */
 };
 
-void slots_init(struct slots *slots, uint32_t max);
+void slots_init(struct slots *slots, uint32_t max, uint64_t bytes_max);
 
 /* Puts the endpoint in the line where it belongs, at the end if that is another one than before; or in none. */
 void slots_line_up(struct slots *slots, struct endpoint *endpoint, int kind, bool wants);
@@ -42,5 +44,11 @@ int slots_choose_own_kind(const struct slots *slots, const struct endpoint *endp
 struct ticket;
 void slots_take(struct slots *slots, struct ticket *ticket);
 void slots_give(struct slots *slots, const struct ticket *ticket);
+
+/* What is queued and in flight has bytes: as long as anybody else answers, endpoints in doubt have three eighths of them for first attempts and three for
+ * retries, half of what the intake has for each. One event is always taken. */
+bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry, uint64_t bytes);
+void slots_take_bytes(struct slots *slots, struct ticket *ticket);
+void slots_give_bytes(struct slots *slots, const struct ticket *ticket);
 
 #endif

@@ -290,6 +290,33 @@ Test(scheduler, an_endpoint_is_in_doubt_while_it_answers_slowly)
     cr_expect(is_in_doubt());
 }
 
+static bool enqueue_bytes(struct ticket *ticket, const char *host, uint32_t bytes)
+{
+    ticket->bytes = bytes;
+    return enqueue_at(ticket, host, "/");
+}
+
+/* The intake would stand still with the bytes of those that hang. */
+Test(scheduler, endpoints_in_doubt_have_half_of_the_bytes_while_others_answer)
+{
+    options.held_bytes_max = 8000;
+    open_scheduler();
+    cr_expect(enqueue_bytes(&tickets[0], "silent.example", 4000), "nobody answers yet");
+    cr_assert_eq(start(), &tickets[0]);
+    hear_from(1, false);
+    cr_expect_not(enqueue_bytes(&tickets[1], "silent.example.org", 100));
+    cr_expect_eq(expected_wait_ms("silent.example.org"), 10000);
+    cr_expect(enqueue_bytes(&tickets[2], "f0.example", 1000));
+    cr_expect_eq(expected_wait_ms("f0.example"), 0);
+    tickets[3].retry = true;
+    cr_expect(enqueue_bytes(&tickets[3], "silent.example.net", 3000), "retries have as many");
+    (void)finish(&tickets[0], &silent);
+    cr_expect(enqueue_bytes(&tickets[1], "silent.example.org", 3000));
+    cr_expect_not(enqueue_bytes(&tickets[4], "silent.example.org", 1));
+    scheduler_remove(scheduler, &tickets[1]);
+    cr_expect(enqueue_bytes(&tickets[4], "silent.example.org", 1));
+}
+
 /* They would leave half of the slots to nobody. */
 Test(scheduler, endpoints_that_answer_slowly_have_all_slots_when_nobody_else_answers)
 {
