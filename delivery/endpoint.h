@@ -55,7 +55,8 @@ struct endpoint {
     struct list waiting[2]; /* first attempts, retries */
     uint32_t in_flight[2];
     uint64_t waiting_bytes;
-    uint64_t booked_us; /* by then all that was turned away could have been sent; 0 nothing was */
+    uint64_t doubt_bytes; /* queued and in flight, that came while it was in doubt (slots.h) */
+    uint64_t booked_us;   /* by then all that was turned away could have been sent; 0 nothing was */
     struct endpoint_record record;
 
     /* The scheduler's lists that it may be on. */

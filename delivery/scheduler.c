@@ -159,7 +159,7 @@ bool scheduler_enqueue(struct scheduler *scheduler, struct ticket *ticket, const
         return false;
     look_for_rivals(scheduler, endpoint, now_ms);
     ticket->probe = false;
-    bool room = slots_have_bytes(&scheduler->slots, endpoint, ticket->retry, ticket->bytes);
+    bool room = slots_have_bytes(&scheduler->slots, endpoint, ticket->retry);
     if (!scheduler->egress.down && (!room || !endpoint_admit(endpoint, ticket, &scheduler->limits, now_ms))) {
         endpoint_turn_away(endpoint, now_ms);
         return false;
@@ -408,7 +408,7 @@ uint64_t scheduler_expected_wait_ms(const struct scheduler *scheduler, const str
         return 0;
     uint64_t timeout_ms = scheduler->options.attempt_timeout_ms;
     uint64_t wait_ms = endpoint_expected_wait_ms(endpoint, timeout_ms, not_before_latest(scheduler, now_ms));
-    bool room = slots_have_bytes(&scheduler->slots, endpoint, false, 1) && slots_have_bytes(&scheduler->slots, endpoint, true, 1);
+    bool room = slots_have_bytes(&scheduler->slots, endpoint, false) && slots_have_bytes(&scheduler->slots, endpoint, true);
     return room || wait_ms > timeout_ms ? wait_ms : timeout_ms; /* whoever has the bytes may keep them for so long */
 }
 

@@ -102,19 +102,23 @@ void slots_give(struct slots *slots, const struct ticket *ticket)
     slots->in_flight[ticket->retry]--;
 }
 
-bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry, uint64_t bytes)
+bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry)
 {
-    uint64_t held = slots->doubt_bytes[retry];
-    return endpoint->record.answers || !slots->divided || held == 0 || held + bytes <= slots->doubt_bytes_max;
+    uint64_t held = slots->doubt_bytes[retry], max = slots->doubt_bytes_max;
+    return endpoint->record.answers || !slots->divided || (held < max && endpoint->doubt_bytes < max - held);
 }
 
 void slots_take_bytes(struct slots *slots, struct ticket *ticket)
 {
     ticket->came_in_doubt = !ticket->endpoint->record.answers;
-    slots->doubt_bytes[ticket->retry] += ticket->came_in_doubt ? ticket->bytes : 0;
+    uint64_t bytes = ticket->came_in_doubt ? ticket->bytes : 0;
+    slots->doubt_bytes[ticket->retry] += bytes;
+    ticket->endpoint->doubt_bytes += bytes;
 }
 
 void slots_give_bytes(struct slots *slots, const struct ticket *ticket)
 {
-    slots->doubt_bytes[ticket->retry] -= ticket->came_in_doubt ? ticket->bytes : 0;
+    uint64_t bytes = ticket->came_in_doubt ? ticket->bytes : 0;
+    slots->doubt_bytes[ticket->retry] -= bytes;
+    ticket->endpoint->doubt_bytes -= bytes;
 }

@@ -46,8 +46,8 @@ void slots_take(struct slots *slots, struct ticket *ticket);
 void slots_give(struct slots *slots, const struct ticket *ticket);
 
 /* What is queued and in flight has bytes: as long as anybody else answers, endpoints in doubt have three eighths of them for first attempts and three for
- * retries, half of what the intake has for each. One event is always taken. */
-bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry, uint64_t bytes);
+ * retries, half of what the intake has for each. One of them holds less than is free, so that something is left for the next. */
+bool slots_have_bytes(const struct slots *slots, const struct endpoint *endpoint, bool retry);
 void slots_take_bytes(struct slots *slots, struct ticket *ticket);
 void slots_give_bytes(struct slots *slots, const struct ticket *ticket);
 

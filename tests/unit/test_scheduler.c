@@ -309,12 +309,15 @@ Test(scheduler, endpoints_in_doubt_have_half_of_the_bytes_while_others_answer)
     cr_expect(enqueue_bytes(&tickets[2], "f0.example", 1000));
     cr_expect_eq(expected_wait_ms("f0.example"), 0);
     tickets[3].retry = true;
-    cr_expect(enqueue_bytes(&tickets[3], "silent.example.net", 3000), "retries have as many");
+    cr_expect(enqueue_bytes(&tickets[3], "silent.example.net", 1000), "retries have as many");
     (void)finish(&tickets[0], &silent);
-    cr_expect(enqueue_bytes(&tickets[1], "silent.example.org", 3000));
-    cr_expect_not(enqueue_bytes(&tickets[4], "silent.example.org", 1));
+    cr_expect(enqueue_bytes(&tickets[1], "silent.example.org", 1000));
+    cr_expect(enqueue_bytes(&tickets[4], "silent.example.org", 1000));
+    cr_expect_not(enqueue_bytes(&tickets[5], "silent.example.org", 10), "it has more than is free");
+    cr_expect(enqueue_bytes(&tickets[5], "new.example", 900), "which is left for others");
+    cr_expect_not(enqueue_bytes(&tickets[6], "new.example", 10));
     scheduler_remove(scheduler, &tickets[1]);
-    cr_expect(enqueue_bytes(&tickets[4], "silent.example.org", 1));
+    cr_expect(enqueue_bytes(&tickets[6], "new.example", 10));
 }
 
 /* They would leave half of the slots to nobody. */
