@@ -54,7 +54,7 @@ def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(folder):
         node.start()
         cluster.wait_ready()
         assert sum(cluster.end_offsets(rig.topic).values()) == 20 and cluster.committed(rig.group, rig.topic)[0] == 50
-        wait_for(lambda: "the group goes back" in hook.log(), 60, "that the log says so")
+        wait_for(lambda: "the group goes back" in hook.log(), 150, "that the log says so")
         rig.publish(event("held", rig.receiver.url("slow2000")), *load(rig, 9, "ok", start=50))
         rig.receiver.wait(59, seconds=30)
         hook.kill()
