@@ -15,6 +15,7 @@ enum {
 
 static struct rig rig;
 static struct receiver receiver;
+static const char answer_and_close[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 static const char *answer; /* NULL: none */
 static atomic_bool may_take;
 static atomic_int visitors;
@@ -102,37 +103,35 @@ Test(post_untaken, a_connection_with_the_rest_of_a_request_is_not_used_again)
     end();
 }
 
-Test(post_untaken, a_receiver_that_answers_first_may_read_then)
+/* What becomes of a request that was answered before it was taken, when its receiver takes it after a pause. */
+static const struct taking *take_after(uint64_t pause_ms, const char *early_answer, uint64_t timeout_ms)
 {
-    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", RIG_TIMEOUT_MS);
+    begin_with(early_answer, timeout_ms);
     struct posted posted = rig_post(&rig, &receiver, "/");
     cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
-    rig_run_ms(&rig, SEND_MS);
+    rig_run_ms(&rig, pause_ms);
     const struct taking *taking = let_first_take();
-    cr_expect(taking->error == 0 && taking->bytes > LARGE, "%d bytes, %d", taking->bytes, taking->error);
     end();
+    return taking;
+}
+
+Test(post_untaken, a_receiver_that_answers_first_may_read_then)
+{
+    const struct taking *taking = take_after(SEND_MS, answer_and_close, RIG_TIMEOUT_MS);
+    cr_expect(taking->error == 0 && taking->bytes > LARGE, "%d bytes, %d", taking->bytes, taking->error);
 }
 
 /* Its body took longer than we read one. */
 Test(post_untaken, a_receiver_that_goes_on_answering_may_read_on)
 {
-    begin_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", RIG_TIMEOUT_MS);
-    struct posted posted = rig_post(&rig, &receiver, "/");
-    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
-    const struct taking *taking = let_first_take();
+    const struct taking *taking = take_after(0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", RIG_TIMEOUT_MS);
     cr_expect(taking->error == 0 && taking->bytes > LARGE, "%d bytes, %d", taking->bytes, taking->error);
-    end();
 }
 
 Test(post_untaken, the_kernel_waits_no_longer_than_an_attempt_would)
 {
-    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", PATIENCE_MS);
-    struct posted posted = rig_post(&rig, &receiver, "/");
-    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
-    rig_run_ms(&rig, 4 * PATIENCE_MS); /* it looks after a second, two, three */
-    const struct taking *taking = let_first_take();
+    const struct taking *taking = take_after(4 * PATIENCE_MS, answer_and_close, PATIENCE_MS); /* it looks after a second, two, three */
     cr_expect_eq(taking->error, ECONNRESET, "the kernel went on: %d bytes, %d", taking->bytes, taking->error);
-    end();
 }
 
 /* How many of so many, whose connections are closed when they have answered, see a reset. */
@@ -141,7 +140,7 @@ static int count_resets(int count)
     struct posted posted[VISITORS] = { 0 };
     char url[256];
     int resets = 0;
-    begin_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", RIG_TIMEOUT_MS);
+    begin_with(answer_and_close, RIG_TIMEOUT_MS);
     rig_url(url, "http", "127.0.0.1", receiver.port, "/");
     for (int i = 0; i < count; i++)
         rig_begin(&rig, url, &posted[i]);
