@@ -10,6 +10,7 @@
 struct name {
     struct link link;
     struct list *list;
+    struct names_crowd *crowd; /* waiting or under way (names_turns.h) */
     struct name *next_in_bucket;
     struct names *names;
     struct list queries; /* who waits for it */

@@ -91,7 +91,7 @@ static void line_up_anew(struct names_turns *turns, struct names_crowd *crowd)
 
 void names_turns_wait(struct names_turns *turns, struct name *name)
 {
-    struct names_crowd *crowd = crowd_of(turns, name);
+    struct names_crowd *crowd = name->crowd = crowd_of(turns, name);
     name_move(name, &crowd->names);
     name->waiting = true;
     turns->waiting++;
@@ -99,20 +99,20 @@ void names_turns_wait(struct names_turns *turns, struct name *name)
         line_up(turns, crowd);
 }
 
-static struct names_crowd *leave(struct names_turns *turns, struct name *name)
+static void leave(struct names_turns *turns, struct name *name)
 {
-    struct names_crowd *crowd = container_of(name->list, struct names_crowd, names);
+    struct names_crowd *crowd = name->crowd;
     take_off(name);
     name->waiting = false;
     turns->waiting--;
     if (list_is_empty(&crowd->names))
         list_remove(crowd->queue, &crowd->turn);
-    return crowd;
 }
 
 void names_turns_leave(struct names_turns *turns, struct name *name)
 {
-    forget_empty(turns, leave(turns, name));
+    leave(turns, name);
+    forget_empty(turns, name->crowd);
 }
 
 static struct names_crowd *first_with_a_share(const struct names_turns *turns, const struct list *queue)
@@ -162,7 +162,7 @@ static void see_slow(struct names_turns *turns, uint64_t now_ms)
 {
     struct name *name;
     while ((name = oldest(&turns->fresh)) != NULL && now_ms >= name->since_ms + turns->patience.first_try_ms) {
-        struct names_crowd *crowd = crowd_of(turns, name);
+        struct names_crowd *crowd = name->crowd;
         name_move(name, &turns->slow);
         crowd->fresh--;
         if (crowd->slow++ == 0)
@@ -184,7 +184,7 @@ bool names_turns_is_under_way(const struct names_turns *turns, const struct name
 
 void names_turns_end(struct names_turns *turns, struct name *name)
 {
-    struct names_crowd *crowd = crowd_of(turns, name);
+    struct names_crowd *crowd = name->crowd;
     if (name->list == &turns->fresh)
         crowd->fresh--;
     else if (--crowd->slow == 0)

@@ -101,14 +101,12 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
         counter_add(&post->shared->stats.resends_refused, 1);
         return CURL_PREREQFUNC_ABORT;
     }
-    if (post->shared->proxy == NULL &&
-        *peer == '\0') { /* libcurl 7.88 asks the socket, which knows no peer any more: that it was dialled was judged */
-        post->saw.peer_gone = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    if (post->shared->proxy == NULL && (!address_read(peer, &address) || guard_judge_address(post->shared->guard, &address) != GUARD_OK))
+    /* libcurl 7.88 asks the socket, which knows no peer any more once that has reset it; whom it dialled was judged. */
+    bool direct = post->shared->proxy == NULL;
+    post->saw.peer_gone = direct && *peer == '\0';
+    if (direct && !post->saw.peer_gone && (!address_read(peer, &address) || guard_judge_address(post->shared->guard, &address) != GUARD_OK))
         post->saw.blocked = true;
-    if (post->saw.blocked)
+    if (post->saw.peer_gone || post->saw.blocked)
         return CURL_PREREQFUNC_ABORT;
     post->saw.prepared = true;
     void *tls = tls_of(post);

@@ -27,7 +27,6 @@ static const struct meaning {
     { CURLE_COULDNT_CONNECT, OUTCOME_CONNECT_FAILED, "could not connect" },
     { CURLE_OPERATION_TIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
     { CURLE_SSL_CONNECT_ERROR, OUTCOME_TLS_FAILED, "TLS handshake failed" },
-    { CURLE_SSL_CLIENTCERT, OUTCOME_TLS_FAILED, "the receiver wants a certificate of ours" },
     { CURLE_SSL_CIPHER, OUTCOME_TLS_FAILED, "no TLS cipher in common" },
     { CURLE_PEER_FAILED_VERIFICATION, OUTCOME_TLS_VERIFY, "the certificate is not for this host" },
     { CURLE_SSL_ISSUER_ERROR, OUTCOME_TLS_VERIFY, "the certificate's issuer is not trusted" },

@@ -253,12 +253,8 @@ struct ticket *scheduler_start(struct scheduler *scheduler, uint64_t now_ms)
 static struct ticket *turn_away(struct scheduler *scheduler, struct ticket *ticket, uint64_t now_ms)
 {
     struct endpoint *endpoint = ticket->endpoint;
-    unqueue(scheduler, ticket);
-    slots_give_bytes(&scheduler->slots, ticket);
-    endpoint_lose_probe(endpoint, ticket);
+    scheduler_remove(scheduler, ticket);
     endpoint_turn_away(endpoint, now_ms);
-    place(scheduler, endpoint);
-    ticket->endpoint = NULL;
     return ticket;
 }
 
