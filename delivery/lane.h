@@ -46,8 +46,8 @@ bool lane_close_idle(struct lane *lane, uint64_t since_ms);
 
 /* Hands the post to libcurl; nothing is sent before the lane is kicked. False: libcurl does not take it. */
 MUST_USE bool lane_add(struct lane *lane, struct post *post);
-/* Takes the post away from libcurl; when it is not over its connection is closed, and, unless it was answered, what the receiver has not taken of the request thrown
- * away. */
+/* Takes the post away from libcurl; when it is not over its connection is closed, and, unless it was answered, what the receiver has not taken of the
+ * request thrown away. */
 void lane_remove(struct lane *lane, struct post *post, bool over);
 
 void lane_kick(struct lane *lane);
