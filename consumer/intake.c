@@ -69,12 +69,20 @@ static struct partition *start_anew(struct intake *intake, struct partition *old
     return partitions_add(&intake->partitions, intake->consumer, old->topic, old->id);
 }
 
+/* What comes next of the partition, a record or its end, has this offset: that the log lost its tail is noticed at either, and the group told at once.
+ * Records may be written up to the old place before the next one is read, perhaps by another copy. */
+static struct partition *go_back(struct intake *intake, struct partition *partition, int64_t offset)
+{
+    if (offset < partition->ledger.position)
+        return start_anew(intake, partition, offset);
+    if (overtaken_fell_back(partition, offset))
+        offsets_rewind(&intake->offsets, partition, offset);
+    return partition;
+}
+
 static void take(struct intake *intake, struct partition *partition, const rd_kafka_message_t *message)
 {
-    if (message->offset < partition->ledger.position)
-        partition = start_anew(intake, partition, message->offset);
-    else if (overtaken_fell_back(partition, message->offset))
-        offsets_rewind(&intake->offsets, partition, message->offset);
+    partition = go_back(intake, partition, message->offset);
     overtaken_note(partition, message->offset);
     struct arrival arrival;
     arrival_read(&intake->scratch, message, partition->is_input ? NULL : partition->topic, &arrival);
@@ -87,8 +95,7 @@ static void take(struct intake *intake, struct partition *partition, const rd_ka
 
 static void reach_end(struct intake *intake, struct partition *partition, int64_t position)
 {
-    if (overtaken_fell_back(partition, position))
-        offsets_rewind(&intake->offsets, partition, position);
+    partition = go_back(intake, partition, position);
     overtaken_note(partition, position);
     ledger_advance(&partition->ledger, position);
     if (admission_reach_end(intake->admission, partition) && offsets_commit_partition(&intake->offsets, partition))
