@@ -1,9 +1,9 @@
 #include "delivery/wires.h"
 
-#include "consumer/base/clock.h"
 #include "consumer/base/list.h"
 #include "consumer/base/memory.h"
 #include "delivery/socket_state.h"
+#include "delivery/turns.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,7 +16,6 @@ enum {
     SPOIL_READS_MAX = 512,
     SPOIL_BYTES = 16384,
     TALK_BYTES_MAX = 16384,
-    TURN_US_MAX = 40000,
     WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
     FRUITLESS_MAX = 16,
     QUIET_MS = 2,
@@ -38,7 +37,7 @@ struct wire {
     unsigned fruitless;  /* times in a row that the owner was told so and did not write */
     unsigned heard;      /* times that the owner was told to read, since the request began */
     uint64_t taken;      /* bytes by the peer, when those were HEARD_MAX */
-    uint32_t round;      /* in which the owner was told last */
+    struct turn_place turn;
     uint64_t idle_since_ms;
     int fd;
     unsigned watched; /* what the owner wants to know of */
@@ -60,11 +59,9 @@ struct wires {
     struct list fresh;
     struct list resting;
     struct list put_off;
+    struct turns turns;
     uv_timer_t wake;   /* runs while wires rest */
     uv_prepare_t turn; /* of the loop begins */
-    uint64_t turn_us;  /* when the first owner was told in this turn; 0: none was */
-    uint32_t round;    /* ends with a turn that was long enough for all who had something to hear and had not heard it in this round */
-    bool cut_short;    /* the turn */
     size_t open;       /* ours, seen */
     size_t closing;    /* libuv has not let go of yet */
     bool destroyed;
@@ -85,7 +82,7 @@ struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready, uint64_t 
     uv_timer_init(loop, &wires->wake);
     uv_prepare_init(loop, &wires->turn);
     wires->wake.data = wires->turn.data = wires;
-    wires->round = 1;
+    turns_init(&wires->turns);
     uv_prepare_start(&wires->turn, on_turn);
     return wires;
 }
@@ -162,6 +159,8 @@ static void wire_idle(struct wire *wire)
 {
     if (!link_is_free(&wire->idle))
         return;
+    if (wire->turn.kind == TURN_OF_NEW)
+        wire->turn = (struct turn_place){ .kind = TURN_OF_KEPT };
     wire->idle_since_ms = uv_now(wire->wires->loop);
     list_append(&wire->wires->idle, &wire->idle);
 }
@@ -333,23 +332,6 @@ static void wire_judge(struct wire *wire, int events)
     }
 }
 
-/* A thousand receivers that shake hands, or send nonsense, at the same time would take the loop a second and more, and everybody's deadlines with it.
- * Who is not heard now is heard in the next turn, and before those who were heard in this one. */
-static bool has_a_turn(struct wires *wires, struct wire *wire)
-{
-    uint64_t now_us = clock_monotonic_us();
-    if (wire->round == wires->round)
-        return false;
-    if (wires->turn_us == 0)
-        wires->turn_us = now_us;
-    if (now_us - wires->turn_us > TURN_US_MAX) {
-        wires->cut_short = true;
-        return false;
-    }
-    wire->round = wires->round;
-    return true;
-}
-
 /* libuv would tell of it again and again within the turn. */
 static void wire_put_off(struct wire *wire)
 {
@@ -368,21 +350,20 @@ static void on_turn(uv_prepare_t *turn)
         if (wire->polled == 0)
             poll_for(wire, link_is_free(&wire->rest) ? events : events & WIRE_READ);
     }
-    wires->round += !wires->cut_short;
-    wires->cut_short = false;
-    wires->turn_us = 0;
+    turns_begin(&wires->turns);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct wire *wire = container_of(poll, struct wire, poll);
     struct wires *wires = wire->wires;
+    enum turn_kind kind = wire->turn.kind;
     int fd = wire->fd;
     if (wire->watched == 0) {
         on_ready_idle(wire, status, events);
         return;
     }
-    if (status == 0 && !has_a_turn(wires, wire)) {
+    if (status == 0 && !turns_has(&wires->turns, &wire->turn)) {
         wire_put_off(wire);
         return;
     }
@@ -392,6 +373,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         ready = WIRE_READ | WIRE_WRITE | WIRE_ERROR;
     }
     wires->ready(wire->owner, fd, ready);
+    turns_spend(&wires->turns, kind);
     wire = wire_find(wires, fd);
     if (wire != NULL && wire->watched != 0)
         wire_judge(wire, status < 0 ? 0 : events);

@@ -79,22 +79,9 @@ Test(wires, that_are_always_ready_hold_up_no_other)
     cr_expect_eq(sum_told(), PAIRS, "nobody twice before everybody once");
 }
 
-/* ---- peers that say a byte at a time ---- */
+/* ---- a crowd of new ones, and one that is used again ---- */
 
-enum { HEARD_MAX = 256, REST_MS = 10, TURNS = 4 * HEARD_MAX };
-
-static int fd, peer, heard, answered; /* bytes for each that was heard */
-
-static void read_nothing(void *owner, int ready_fd, unsigned events)
-{
-    char bytes[2048] = { 0 };
-    (void)owner;
-    (void)ready_fd;
-    cr_expect_eq(events, WIRE_READ);
-    heard++;
-    if (answered > 0)
-        cr_expect_eq(write(fd, bytes, (size_t)answered), answered);
-}
+static int fd, peer; /* of one that wires_open made */
 
 static void connect_one(void)
 {
@@ -109,6 +96,40 @@ static void connect_one(void)
     peer = accept(listener, NULL, NULL);
     cr_assert_geq(peer, 0);
     close(listener);
+}
+
+Test(wires, that_are_used_again_wait_for_no_crowd)
+{
+    int kept = 0, turns = 0;
+    connect_one();
+    wires_watch(wires, &kept, fd, WIRE_READ);
+    wires_watch(wires, &kept, fd, 0); /* the first answer was there */
+    cr_assert_eq(wires_idle_count(wires), 1);
+    wires_watch(wires, &kept, fd, WIRE_READ);
+    cr_assert_eq(write(peer, "x", 1), 1);
+    for (; kept == 0 && turns < TURNS_MAX; turns++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    cr_expect_leq(turns, 2);
+    cr_expect_leq(sum_told(), 6, "%d of the crowd before it", sum_told());
+    wires_close(wires, fd, false);
+    close(peer);
+}
+
+/* ---- peers that say a byte at a time ---- */
+
+enum { HEARD_MAX = 256, REST_MS = 10, TURNS = 4 * HEARD_MAX };
+
+static int heard, answered; /* bytes for each that was heard */
+
+static void read_nothing(void *owner, int ready_fd, unsigned events)
+{
+    char bytes[2048] = { 0 };
+    (void)owner;
+    (void)ready_fd;
+    cr_expect_eq(events, WIRE_READ);
+    heard++;
+    if (answered > 0)
+        cr_expect_eq(write(fd, bytes, (size_t)answered), answered);
 }
 
 static void start_one(void)
