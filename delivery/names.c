@@ -16,6 +16,9 @@ enum {
     TIMEOUT_DEFAULT_MS = 5000,
     FAILED_TTL_MS = 1000, /* a failure is not an answer: the next retry asks again, a burst does not */
     TTL_MIN_MS = 1000,    /* a TTL of 0 would mean one lookup for each POST */
+    RENEW_PART = 5,       /* a name in use is asked for anew in the last fifth of its TTL … */
+    RENEW_MIN_MS = 1000,  /* … but this long before its end, as a lookup may have to wait for its turn for most of that … */
+    RENEW_PART_MAX = 2,   /* … though not before the half, which would be more than twice the questions */
     TICK_MS = 50,
     EVICTION_TRIES = 16,
 };
@@ -49,8 +52,8 @@ static void evict(struct names *names)
     if (names->known.length < names->options.cache_max)
         return;
     LIST_EACH (&names->known, link) {
-        struct name *name = container_of(link, struct name, link);
-        if (!name->asked && !name->telling && list_is_empty(&name->queries)) {
+        struct name *name = container_of(link, struct name, shelf_link);
+        if (name->list == NULL && !name->asked && !name->telling && list_is_empty(&name->queries)) {
             names_table_remove(&names->table, name);
             return;
         }
@@ -67,20 +70,35 @@ static void count(struct names *names)
 
 /* Answers */
 
-static void name_answered(struct name *name, uint64_t ttl_ms)
+static bool holds(const struct name *name)
+{
+    return name->until_ms > uv_now(name->names->loop);
+}
+
+static uint64_t renew_within(uint64_t ttl_ms)
+{
+    uint64_t most = ttl_ms / RENEW_PART_MAX;
+    uint64_t least = most < RENEW_MIN_MS ? most : RENEW_MIN_MS;
+    return ttl_ms / RENEW_PART > least ? ttl_ms / RENEW_PART : least;
+}
+
+static void name_answered(struct name *name, const struct names_answer *answer, uint64_t ttl_ms)
 {
     struct names *names = name->names;
-    name->until_ms = uv_now(names->loop) + ttl_ms;
-    if (name->answer.result == NAMES_FAILED || name->answer.result == NAMES_NOT_ASKED)
-        counter_add(&names->stats.failures, 1);
+    bool failed = answer->result == NAMES_FAILED || answer->result == NAMES_NOT_ASKED;
+    counter_add(&names->stats.failures, failed);
     names_turns_end(&names->turns, name);
-    name_move(name, &names->answered);
+    if (failed && holds(name))
+        return; /* asked anew in vain: what is known stays so to its end */
+    name->answer = *answer;
+    name->until_ms = uv_now(names->loop) + ttl_ms;
+    name->renew_ms = name->until_ms - (answer->result == NAMES_FOUND ? renew_within(ttl_ms) : 0);
+    name_shelve(name, &names->answered);
 }
 
 static void name_failed(struct name *name)
 {
-    name->answer = (struct names_answer){ .result = NAMES_FAILED };
-    name_answered(name, FAILED_TTL_MS);
+    name_answered(name, &(struct names_answer){ .result = NAMES_FAILED }, FAILED_TTL_MS);
 }
 
 static void on_answered(void *context, const struct names_answer *answer, uint32_t ttl_s)
@@ -90,13 +108,12 @@ static void on_answered(void *context, const struct names_answer *answer, uint32
     name->asked = false;
     if (names->destroyed || !names_turns_is_under_way(&names->turns, name)) /* we gave up on it before */
         return;
-    name->answer = *answer;
     uint64_t ttl_ms = (uint64_t)ttl_s * 1000 > TTL_MIN_MS ? (uint64_t)ttl_s * 1000 : TTL_MIN_MS;
     if (answer->result == NAMES_NOT_FOUND)
         ttl_ms = names->options.negative_ttl_s * UINT64_C(1000);
     else if (answer->result != NAMES_FOUND)
         ttl_ms = FAILED_TTL_MS;
-    name_answered(name, ttl_ms);
+    name_answered(name, answer, ttl_ms);
 }
 
 /* Questions */
@@ -133,7 +150,8 @@ static void give_up_on_overdue(struct names *names)
 static void tell(struct name *name)
 {
     struct names *names = name->names;
-    name_move(name, &names->known);
+    const struct names_answer answer = name->answer; /* whoever is told may have it asked for anew */
+    name_shelve(name, &names->known);
     name->telling = true;
     for (size_t left = name->queries.length; left > 0; left--) {
         struct link *link = list_take(&name->queries);
@@ -143,7 +161,7 @@ static void tell(struct name *name)
         names_done *done = query->done;
         void *context = query->context;
         free(query);
-        done(context, &name->answer);
+        done(context, &answer);
     }
     name->telling = false;
 }
@@ -152,7 +170,7 @@ static void tell(struct name *name)
 static void names_turn(struct names *names)
 {
     for (size_t left = names->answered.length; left > 0; left--)
-        tell(container_of(list_first(&names->answered), struct name, link));
+        tell(container_of(list_first(&names->answered), struct name, shelf_link));
     ask_waiting(names);
     if (!list_is_empty(&names->answered))
         return; /* the idle handle comes back to them */
@@ -187,6 +205,33 @@ static void on_tick(uv_timer_t *ticker)
         uv_timer_stop(ticker);
 }
 
+/* Once for each answer. */
+static void renew_in_time(struct name *name)
+{
+    struct names *names = name->names;
+    if (uv_now(names->loop) < name->renew_ms)
+        return;
+    name->renew_ms = name->until_ms;
+    names_turns_wait(&names->turns, name, false);
+    ask_waiting(names);
+    tell_soon(names);
+}
+
+static void want(struct name *name)
+{
+    struct names *names = name->names;
+    if (name->shelf == &names->answered)
+        return;
+    if (holds(name)) {
+        name_shelve(name, &names->answered);
+        renew_in_time(name);
+        return;
+    }
+    if (name->shelf != NULL)
+        name_shelve(name, &names->known); /* used */
+    names_turns_wait(&names->turns, name, true);
+}
+
 struct names_query *names_find(struct names *names, struct slice host, names_done *done, void *context)
 {
     char lower[GUARD_HOST_MAX];
@@ -200,10 +245,7 @@ struct names_query *names_find(struct names *names, struct slice host, names_don
     struct names_query *query = memory_create(sizeof(*query));
     *query = (struct names_query){ .name = name, .done = done, .context = context };
     list_append(&name->queries, &query->link);
-    if (name->list == &names->known && name->until_ms > uv_now(names->loop))
-        name_move(name, &names->answered);
-    else if (name->list == NULL || name->list == &names->known)
-        names_turns_wait(&names->turns, name);
+    want(name);
     ask_waiting(names);
     tell_soon(names);
     return query;
@@ -215,12 +257,10 @@ void names_cancel(struct names_query *query)
     struct names *names = name->names;
     list_remove(&name->queries, &query->link);
     free(query);
-    if (!list_is_empty(&name->queries) || !name->waiting || name->telling)
+    if (!list_is_empty(&name->queries) || !name->waiting || holds(name))
         return;
     names_turns_leave(&names->turns, name);
-    if (name->asked)
-        name_move(name, &names->known); /* the servers still have it */
-    else
+    if (name->shelf == NULL)
         names_table_remove(&names->table, name);
     count(names);
 }
@@ -229,11 +269,13 @@ bool names_cached(struct names *names, struct slice host, struct names_answer *a
 {
     char lower[GUARD_HOST_MAX];
     struct name *name = names_table_find(&names->table, names_table_key(host, lower));
-    if (name == NULL || name->list != &names->known || name->until_ms <= uv_now(names->loop))
+    if (name == NULL || !holds(name))
         return false;
-    name_move(name, &names->known);
+    if (name->shelf == &names->known)
+        name_shelve(name, &names->known); /* used */
     counter_add(&names->stats.cached, 1);
     *answer = name->answer;
+    renew_in_time(name);
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* Name lookups on libuv: bounded, cached by TTL (positive and negative), no threads.
  *
- * Names are looked up as absolute names, never with search domains. One slow name or dead name server delays nobody else. Callbacks fire exactly
- * once, never before names_find has returned, never after names_cancel. */
+ * Names are looked up as absolute names, never with search domains. One slow name or dead name server delays nobody else. A name that is in use near the
+ * end of its TTL is asked for anew, so that nobody has to wait when it is over; no answer is given after that. Callbacks fire exactly once, never
+ * before names_find has returned, never after names_cancel. */
 #ifndef JOBHOOK_DELIVERY_NAMES_H
 #define JOBHOOK_DELIVERY_NAMES_H
 

@@ -74,6 +74,8 @@ void names_table_remove(struct names_table *table, struct name *name)
     *place = name->next_in_bucket;
     if (name->list != NULL)
         list_remove(name->list, &name->link);
+    if (name->shelf != NULL)
+        list_remove(name->shelf, &name->shelf_link);
     free(name);
 }
 
@@ -83,4 +85,12 @@ void name_move(struct name *name, struct list *list)
         list_remove(name->list, &name->link);
     name->list = list;
     list_append(list, &name->link);
+}
+
+void name_shelve(struct name *name, struct list *shelf)
+{
+    if (name->shelf != NULL)
+        list_remove(name->shelf, &name->shelf_link);
+    name->shelf = shelf;
+    list_append(shelf, &name->shelf_link);
 }

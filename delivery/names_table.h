@@ -6,16 +6,19 @@
 #include "consumer/base/list.h"
 #include "delivery/names.h"
 
-/* One name; the list that it is on says where it stands. */
+/* One name; the lists that it is on say where it stands: its lookup is on one, its answer on the other, as one that holds may be asked for anew. */
 struct name {
     struct link link;
-    struct list *list;
-    struct names_crowd *crowd; /* waiting or under way (names_turns.h) */
+    struct list *list; /* waiting or under way (names_turns.h); NULL: neither */
+    struct link shelf_link;
+    struct list *shelf;        /* to be told, or known; NULL: there was no answer yet */
+    struct names_crowd *crowd; /* waiting or under way */
     struct name *next_in_bucket;
     struct names *names;
     struct list queries; /* who waits for it */
     uint64_t since_ms;   /* under way */
-    uint64_t until_ms;   /* known: how long the answer holds */
+    uint64_t until_ms;   /* how long the answer holds */
+    uint64_t renew_ms;   /* from then on it is asked for anew, when somebody wants it; until_ms: no more */
     bool waiting;        /* for its turn */
     bool asked;          /* c-ares has it and will call back */
     bool telling;        /* its queries are being told */
@@ -39,9 +42,11 @@ struct slice names_table_key(struct slice host, char lower[GUARD_HOST_MAX]);
 struct name *names_table_find(const struct names_table *table, struct slice key);
 /* On no list yet. */
 struct name *names_table_add(struct names_table *table, struct slice key);
-/* Takes it off its list, if it is on one, and frees it. */
+/* Takes it off its lists and frees it. */
 void names_table_remove(struct names_table *table, struct name *name);
 
+/* To the end of a list, for its lookup or for its answer. */
 void name_move(struct name *name, struct list *list);
+void name_shelve(struct name *name, struct list *shelf);
 
 #endif

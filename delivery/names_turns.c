@@ -14,7 +14,7 @@ struct names_crowd {
     uint64_t hash;
     struct link turn;
     struct list *queue; /* the list that `turn` is on */
-    struct list names;
+    struct list wanted, unwanted;
     size_t fresh, slow; /* of those under way */
 };
 
@@ -54,17 +54,29 @@ static struct names_crowd *crowd_of(struct names_turns *turns, const struct name
     if (*place == NULL) {
         *place = memory_create(sizeof(**place));
         (*place)->hash = hash;
-        list_init(&(*place)->names);
+        list_init(&(*place)->wanted);
+        list_init(&(*place)->unwanted);
     }
     return *place;
 }
 
+static bool has_names(const struct names_crowd *crowd)
+{
+    return !list_is_empty(&crowd->wanted) || !list_is_empty(&crowd->unwanted);
+}
+
 static void forget_empty(struct names_turns *turns, struct names_crowd *crowd)
 {
-    if (!list_is_empty(&crowd->names) || crowd->fresh + crowd->slow > 0)
+    if (has_names(crowd) || crowd->fresh + crowd->slow > 0)
         return;
     *place_of(turns, crowd->hash) = crowd->next_in_bucket;
     free(crowd);
+}
+
+static struct name *oldest(const struct list *list)
+{
+    struct link *link = list_first(list);
+    return link == NULL ? NULL : container_of(link, struct name, link);
 }
 
 static void take_off(struct name *name)
@@ -89,12 +101,17 @@ static void line_up_anew(struct names_turns *turns, struct names_crowd *crowd)
     line_up(turns, crowd);
 }
 
-void names_turns_wait(struct names_turns *turns, struct name *name)
+void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
 {
+    if (names_turns_is_under_way(turns, name))
+        return;
     struct names_crowd *crowd = name->crowd = crowd_of(turns, name);
-    name_move(name, &crowd->names);
+    struct list *names = wanted ? &crowd->wanted : &crowd->unwanted;
+    if (name->list == names)
+        return;
+    name_move(name, names);
+    turns->waiting += !name->waiting;
     name->waiting = true;
-    turns->waiting++;
     if (link_is_free(&crowd->turn))
         line_up(turns, crowd);
 }
@@ -105,7 +122,7 @@ static void leave(struct names_turns *turns, struct name *name)
     take_off(name);
     name->waiting = false;
     turns->waiting--;
-    if (list_is_empty(&crowd->names))
+    if (!has_names(crowd))
         list_remove(crowd->queue, &crowd->turn);
 }
 
@@ -141,7 +158,7 @@ struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
     if (crowd == NULL)
         return NULL;
     turns->taken++;
-    struct name *name = container_of(list_first(&crowd->names), struct name, link);
+    struct name *name = oldest(list_is_empty(&crowd->wanted) ? &crowd->unwanted : &crowd->wanted);
     leave(turns, name);
     line_up_anew(turns, crowd);
     name->since_ms = now_ms;
@@ -151,12 +168,6 @@ struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
 }
 
 /* ---- under way ---- */
-
-static struct name *oldest(const struct list *list)
-{
-    struct link *link = list_first(list);
-    return link == NULL ? NULL : container_of(link, struct name, link);
-}
 
 static void see_slow(struct names_turns *turns, uint64_t now_ms)
 {

@@ -5,7 +5,9 @@
  * - A name whose first try was in vain gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
  * - A domain with slow names has one turn for every SUSPECT_TURNS of all others.
- * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next. */
+ * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next.
+ * - Of a domain's names those go first that somebody waits for. Those that are asked for anew, ahead of time, take turns with other domains' all the
+ *   same: to stand back behind every stranger who waits would be to be late whenever there are many of them. */
 #ifndef JOBHOOK_DELIVERY_NAMES_TURNS_H
 #define JOBHOOK_DELIVERY_NAMES_TURNS_H
 
@@ -31,7 +33,8 @@ struct names_turns {
 
 void names_turns_init(struct names_turns *turns, size_t places, struct names_patience patience);
 void names_turns_finish(struct names_turns *turns); /* after the names */
-void names_turns_wait(struct names_turns *turns, struct name *name);
+/* `wanted`: somebody waits for it. Again when that becomes so. */
+void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted);
 /* One that waits does so no longer: on no list then. */
 void names_turns_leave(struct names_turns *turns, struct name *name);
 /* Whose turn it is, under way from now on. NULL: nobody waits, or there is no place. */
