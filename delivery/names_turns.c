@@ -22,6 +22,7 @@ void names_turns_init(struct names_turns *turns, size_t places, struct names_pat
 {
     *turns = (struct names_turns){ .places = places, .patience = patience };
     list_init(&turns->next);
+    list_init(&turns->served);
     list_init(&turns->suspects);
     list_init(&turns->fresh);
     list_init(&turns->slow);
@@ -89,7 +90,7 @@ static void take_off(struct name *name)
 
 static void line_up(struct names_turns *turns, struct names_crowd *crowd)
 {
-    crowd->queue = crowd->slow > 0 ? &turns->suspects : &turns->next;
+    crowd->queue = crowd->slow > 0 ? &turns->suspects : crowd->fresh > 0 ? &turns->served : &turns->next;
     list_append(crowd->queue, &crowd->turn);
 }
 
@@ -146,8 +147,12 @@ static struct names_crowd *first_with_a_share(const struct names_turns *turns, c
 static struct names_crowd *crowd_in_turn(const struct names_turns *turns)
 {
     bool suspects_turn = turns->taken % SUSPECT_TURNS == SUSPECT_TURNS - 1;
-    struct names_crowd *crowd = first_with_a_share(turns, suspects_turn ? &turns->suspects : &turns->next);
-    return crowd != NULL ? crowd : first_with_a_share(turns, suspects_turn ? &turns->next : &turns->suspects);
+    struct names_crowd *crowd = suspects_turn ? first_with_a_share(turns, &turns->suspects) : NULL;
+    if (crowd == NULL)
+        crowd = first_with_a_share(turns, &turns->next);
+    if (crowd == NULL)
+        crowd = first_with_a_share(turns, &turns->served);
+    return crowd != NULL ? crowd : first_with_a_share(turns, &turns->suspects);
 }
 
 struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
@@ -160,10 +165,10 @@ struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
     turns->taken++;
     struct name *name = oldest(list_is_empty(&crowd->wanted) ? &crowd->unwanted : &crowd->wanted);
     leave(turns, name);
-    line_up_anew(turns, crowd);
     name->since_ms = now_ms;
     name_move(name, &turns->fresh);
     crowd->fresh++;
+    line_up_anew(turns, crowd);
     return name;
 }
 
@@ -196,9 +201,8 @@ bool names_turns_is_under_way(const struct names_turns *turns, const struct name
 void names_turns_end(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = name->crowd;
-    if (name->list == &turns->fresh)
-        crowd->fresh--;
-    else if (--crowd->slow == 0)
+    size_t *held = name->list == &turns->fresh ? &crowd->fresh : &crowd->slow;
+    if (--*held == 0)
         line_up_anew(turns, crowd);
     take_off(name);
     forget_empty(turns, crowd);

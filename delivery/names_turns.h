@@ -1,7 +1,8 @@
 /* Which names are looked up, and which wait for it. Private to names.c, which asks and answers.
  *
  * Strangers own names, and name servers that are silent about them: a thousand names of one domain, or of a thousand domains, hold up nobody else.
- * - Domains take turns (delivery/site.h).
+ * - Domains take turns (delivery/site.h), and those that hold no place come first: one whose lookups are quick does not wait for a turn of all whose are
+ *   slow, but for those of them alone that have no place either.
  * - A name whose first try was in vain gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
  * - A domain with slow names has one turn for every SUSPECT_TURNS of all others.
@@ -23,8 +24,8 @@ struct names_crowd; /* the names of a domain */
 
 struct names_turns {
     struct names_crowd *buckets[NAMES_CROWD_BUCKETS];
-    struct list next, suspects; /* crowds with names that wait */
-    struct list fresh, slow;    /* names under way, oldest first */
+    struct list next, served, suspects; /* crowds with names that wait: without a place, with one, with slow names */
+    struct list fresh, slow;            /* names under way, oldest first */
     struct names_patience patience;
     size_t waiting, places;
     unsigned taken;
