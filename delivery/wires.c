@@ -35,7 +35,7 @@ struct wire {
     struct link rest;    /* on wires->resting: the owner is not told that it can write, or anything */
     struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
     unsigned fruitless;  /* times in a row that the owner was told so and did not write */
-    unsigned heard;      /* times that the owner was told to read, since the request began */
+    unsigned heard;      /* times that the owner was told anything, since the request began */
     uint64_t taken;      /* bytes by the peer, when those were HEARD_MAX */
     struct turn_place turn;
     uint64_t idle_since_ms;
@@ -315,11 +315,12 @@ static void wire_rest(struct wire *wire, unsigned but_for)
 }
 
 /* The owner was told; it has written, or wanted to know for nothing: to an HTTP/2 receiver that lets nothing be sent libcurl 7.88 goes on asking whether
- * it can write, and the socket goes on saying yes, as fast as the processor can. */
+ * it can write, and the socket goes on saying yes, as fast as the processor can. (PINGs make it write, but nothing of the request.) */
 static void wire_judge(struct wire *wire, int events)
 {
     if (events == UV_WRITABLE) {
-        wire->fruitless = socket_is_quiet(wire->fd, QUIET_MS) ? wire->fruitless + 1 : 0;
+        bool much = says_too_much(wire);
+        wire->fruitless = much || socket_is_quiet(wire->fd, QUIET_MS) ? wire->fruitless + 1 : 0;
         if (wire->fruitless >= FRUITLESS_MAX && (wire->watched & WIRE_WRITE) != 0)
             wire_rest(wire, WIRE_READ);
     } else if (says_too_much(wire)) {
