@@ -45,6 +45,17 @@ struct names {
     bool destroyed;
 };
 
+/* False: somebody waits for it, or the name servers have it. It may wait itself, to be asked for anew. */
+static bool forget(struct name *name)
+{
+    if (name->asked || name->telling || !list_is_empty(&name->queries) || names_turns_is_under_way(&name->names->turns, name))
+        return false;
+    if (name->waiting)
+        names_turns_leave(&name->names->turns, name);
+    names_table_remove(&name->names->table, name);
+    return true;
+}
+
 /* Makes room for one more among the known names, if one of the least used may go. */
 static void evict(struct names *names)
 {
@@ -52,12 +63,7 @@ static void evict(struct names *names)
     if (names->known.length < names->options.cache_max)
         return;
     LIST_EACH (&names->known, link) {
-        struct name *name = container_of(link, struct name, shelf_link);
-        if (name->list == NULL && !name->asked && !name->telling && list_is_empty(&name->queries)) {
-            names_table_remove(&names->table, name);
-            return;
-        }
-        if (++tries == EVICTION_TRIES)
+        if (forget(container_of(link, struct name, shelf_link)) || ++tries == EVICTION_TRIES)
             return;
     }
 }
@@ -136,7 +142,10 @@ static void ask_waiting(struct names *names)
 {
     struct name *name;
     while ((name = names_turns_take(&names->turns, uv_now(names->loop))) != NULL)
-        ask(name);
+        if (holds(name) || !list_is_empty(&name->queries))
+            ask(name);
+        else
+            names_turns_end(&names->turns, name); /* it was to be asked for anew, and nobody has wanted it since */
     count(names);
 }
 

@@ -22,6 +22,7 @@ void names_turns_init(struct names_turns *turns, size_t places, struct names_pat
 {
     *turns = (struct names_turns){ .places = places, .patience = patience };
     list_init(&turns->next);
+    list_init(&turns->ahead);
     list_init(&turns->served);
     list_init(&turns->suspects);
     list_init(&turns->fresh);
@@ -88,9 +89,18 @@ static void take_off(struct name *name)
 
 /* ---- waiting ---- */
 
+static struct list *queue_of(struct names_turns *turns, const struct names_crowd *crowd)
+{
+    if (crowd->slow > 0)
+        return &turns->suspects;
+    if (crowd->fresh > 0)
+        return &turns->served;
+    return list_is_empty(&crowd->wanted) ? &turns->ahead : &turns->next;
+}
+
 static void line_up(struct names_turns *turns, struct names_crowd *crowd)
 {
-    crowd->queue = crowd->slow > 0 ? &turns->suspects : crowd->fresh > 0 ? &turns->served : &turns->next;
+    crowd->queue = queue_of(turns, crowd);
     list_append(crowd->queue, &crowd->turn);
 }
 
@@ -115,6 +125,8 @@ void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
     name->waiting = true;
     if (link_is_free(&crowd->turn))
         line_up(turns, crowd);
+    else if (wanted && crowd->queue == &turns->ahead)
+        line_up_anew(turns, crowd);
 }
 
 static void leave(struct names_turns *turns, struct name *name)
@@ -146,13 +158,13 @@ static struct names_crowd *first_with_a_share(const struct names_turns *turns, c
 
 static struct names_crowd *crowd_in_turn(const struct names_turns *turns)
 {
-    bool suspects_turn = turns->taken % SUSPECT_TURNS == SUSPECT_TURNS - 1;
-    struct names_crowd *crowd = suspects_turn ? first_with_a_share(turns, &turns->suspects) : NULL;
-    if (crowd == NULL)
-        crowd = first_with_a_share(turns, &turns->next);
-    if (crowd == NULL)
-        crowd = first_with_a_share(turns, &turns->served);
-    return crowd != NULL ? crowd : first_with_a_share(turns, &turns->suspects);
+    bool suspects_turn = turns->taken % SUSPECT_TURNS == SUSPECT_TURNS - 1, aheads_turn = turns->taken % 2 == 0;
+    const struct list *first = suspects_turn ? &turns->suspects : aheads_turn ? &turns->ahead : &turns->next;
+    const struct list *const queues[] = { first, &turns->next, &turns->ahead, &turns->served, &turns->suspects };
+    struct names_crowd *crowd = NULL;
+    for (size_t i = 0; i < COUNT_OF(queues) && crowd == NULL; i++)
+        crowd = first_with_a_share(turns, queues[i]);
+    return crowd;
 }
 
 struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)

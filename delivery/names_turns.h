@@ -7,8 +7,9 @@
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
  * - A domain with slow names has one turn for every SUSPECT_TURNS of all others.
  * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next.
- * - Of a domain's names those go first that somebody waits for. Those that are asked for anew, ahead of time, take turns with other domains' all the
- *   same: to stand back behind every stranger who waits would be to be late whenever there are many of them. */
+ * - Of a domain's names those go first that somebody waits for. Domains with none but such that are asked for anew, ahead of time, have every second
+ *   turn: to stand back behind every stranger who waits would be to be late whenever there are many of them, and with more than that they would be
+ *   what others wait for, as no slot bounds how many they are. */
 #ifndef JOBHOOK_DELIVERY_NAMES_TURNS_H
 #define JOBHOOK_DELIVERY_NAMES_TURNS_H
 
@@ -25,6 +26,7 @@ struct names_crowd; /* the names of a domain */
 struct names_turns {
     struct names_crowd *buckets[NAMES_CROWD_BUCKETS];
     struct list next, served, suspects; /* crowds with names that wait: without a place, with one, with slow names */
+    struct list ahead;                  /* those without a place of whose names nobody waits for one */
     struct list fresh, slow;            /* names under way, oldest first */
     struct names_patience patience;
     size_t waiting, places;

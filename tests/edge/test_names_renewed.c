@@ -53,6 +53,11 @@ static void begin_narrow(void)
     begin_with((struct names_options){ .timeout_ms = 1500, .at_once_max = 1, .cache_max = 3 });
 }
 
+static void begin_patient(void)
+{
+    begin_with((struct names_options){ .timeout_ms = 9000, .at_once_max = 1 });
+}
+
 /* When it was known. Its answer ended that long after it, at the latest. */
 static uint64_t get_to_know(const char *host)
 {
@@ -242,21 +247,20 @@ Test(waiting_names_renewed, are_so_although_who_wanted_them_does_no_more)
     cr_expect_eq(found.calls, 0);
 }
 
-Test(waiting_names_renewed, are_kept_however_many_others_there_are)
+/* Or those that never have their turn would keep the cache from being bounded. */
+Test(waiting_names_renewed, make_room_as_any_other)
 {
-    struct found others[3];
+    struct found more;
     struct names_answer answer;
     cr_assert_eq(look_up(SILENT).answer.result, NAMES_FAILED);
     get_to_know(HOST);
     get_to_know("other.example.org"); /* there is no room for more */
     wait_for_renewal(HOST);
     cr_assert(is_known("other.example.org", &answer)); /* now HOST was used longer ago */
-    for (size_t i = 0; i < COUNT_OF(others); i++)
-        find((const char *const[]){ "a.example.org", "b.example.org", "c.example.org" }[i], &others[i]);
-    atomic_store(&last_byte, 2);
-    expect_answer(NAMES_FOUND, 2);
-    for (size_t i = 0; i < COUNT_OF(others); i++)
-        wait_for(&others[i]);
+    find("more.example.org", &more);
+    cr_expect_not(is_known(HOST, &answer));
+    cr_expect(is_known("other.example.org", &answer));
+    wait_for(&more);
 }
 
 Test(waiting_names_renewed, let_those_of_their_domain_go_first_that_are_waited_for)
@@ -271,4 +275,19 @@ Test(waiting_names_renewed, let_those_of_their_domain_go_first_that_are_waited_f
     wait_for(&first);
     cr_expect_str_eq(asked[count % COUNT_OF(asked)], "first.example.com");
     cr_expect_str_eq(asked[(count + 1) % COUNT_OF(asked)], HOST);
+}
+
+/* Likewise, for longer than the answer holds. */
+TestSuite(long_waiting_names, .init = begin_patient, .fini = names_rig_close, .timeout = 60);
+
+Test(long_waiting_names, are_renewed_no_more)
+{
+    get_to_know(HOST);
+    wait_for_renewal(HOST);
+    uint64_t before = lookups();
+    while (gauge_read(&names_stats(names)->waiting) > 0)
+        sleep_ms(50);
+    cr_expect_eq(lookups(), before);
+    cr_expect_eq(look_up(HOST).answer.result, NAMES_FOUND);
+    cr_expect_eq(lookups(), before + 1);
 }

@@ -75,6 +75,19 @@ Test(names_turns, are_likewise_those_that_nobody_waits_for)
     expect_next("hooks.example.com");
 }
 
+Test(names_turns, come_every_second_time_to_those_that_nobody_waits_for)
+{
+    for (int i = 0; i < 2; i++) {
+        wait_for_turn((const char *const[]){ "a.ahead1.com", "a.ahead2.com" }[i], false);
+        wait_for_turn((const char *const[]){ "a.next1.com", "a.next2.com" }[i], true);
+    }
+    wait_for_turn("a.ahead2.com", true);
+    expect_next("a.ahead1.com");
+    expect_next("a.next1.com");
+    expect_next("a.next2.com");
+    expect_next("a.ahead2.com");
+}
+
 Test(names_turns, come_to_all_who_hold_places)
 {
     struct name *first = with_all_places(1);
