@@ -73,7 +73,6 @@ void scheduler_destroy(struct scheduler *scheduler)
         return;
     directory_destroy(scheduler->directory);
     witnesses_destroy(scheduler->witnesses);
-    slots_finish(&scheduler->slots);
     free(scheduler);
 }
 
@@ -184,7 +183,7 @@ static struct ticket *launch(struct scheduler *scheduler, struct endpoint *endpo
     origin_take_connection(endpoint->origin);
     endpoint_note_start(endpoint, ticket, egress_working_ms(&scheduler->egress, now_ms));
     place(scheduler, endpoint);
-    slots_end_turn(&scheduler->slots, endpoint, kind);
+    slots_end_turn(endpoint, kind);
     return ticket;
 }
 
@@ -196,10 +195,10 @@ struct candidate {
 /* All that were looked at go to the end of the line, in the order in which they came. */
 static void look_for_probe(struct scheduler *scheduler, int kind, bool answers, struct candidate *best)
 {
-    struct slots *slots = &scheduler->slots;
-    size_t length = slots_line_length(slots, kind, answers), look = length < PROBE_LOOK ? length : PROBE_LOOK;
+    const struct list *line = &scheduler->slots.lines[kind][answers];
+    size_t look = line->length < PROBE_LOOK ? line->length : PROBE_LOOK;
     for (size_t i = 0; i < look && best->rank > EGRESS_RANK_BEST; i++) {
-        struct endpoint *endpoint = slots_line_first(slots, kind, answers);
+        struct endpoint *endpoint = container_of(list_first(line) - kind, struct endpoint, ready);
         if (!has_room(scheduler, endpoint->origin)) {
             place(scheduler, endpoint);
             continue;
@@ -207,7 +206,7 @@ static void look_for_probe(struct scheduler *scheduler, int kind, bool answers, 
         uint64_t rank = egress_probe_rank(&scheduler->egress, &endpoint->origin->mark, scheduler->latest_ms);
         if (rank < best->rank)
             *best = (struct candidate){ endpoint, rank };
-        slots_end_turn(slots, endpoint, kind);
+        slots_end_turn(endpoint, kind);
     }
 }
 

@@ -5,11 +5,11 @@
  *   attempt timeout on average. Each attempt at such a one takes a slot for up to the whole timeout, and strangers own endpoints by the thousand: those
  *   in doubt have lines of their own, and as long as anybody else answers, half of the slots at most. Not more even if nobody else wants them now: they
  *   would not be back when somebody does.
- * - Within a line endpoints take turns; of those in doubt the sites do first (delivery/doubtful.h). */
+ * - Within a line endpoints take turns. */
 #ifndef JOBHOOK_DELIVERY_SLOTS_H
 #define JOBHOOK_DELIVERY_SLOTS_H
 
-#include "delivery/doubtful.h"
+#include "delivery/endpoint.h"
 
 struct slots {
     uint32_t max;
@@ -18,22 +18,17 @@ struct slots {
     uint64_t doubt_bytes[2]; /* of first attempts and retries, queued and in flight, that came while their endpoint was in doubt */
     uint64_t doubt_bytes_max;
     bool last_was_retry;
-    struct list answering[2]; /* the lines of those that answer */
-    struct doubtful doubtful;
-    bool divided; /* somebody not in doubt answered lately: those in doubt have half */
+    struct list lines[2][2]; /* of a kind: those in doubt, those that answer */
+    bool divided;            /* somebody not in doubt answered lately: those in doubt have half */
 };
 
 void slots_init(struct slots *slots, uint32_t max, uint64_t bytes_max);
-void slots_finish(struct slots *slots); /* whoever stands in line */
 
 /* Puts the endpoint in the line where it belongs, at the end if that is another one than before; or in none. */
 void slots_line_up(struct slots *slots, struct endpoint *endpoint, int kind, bool wants);
 bool slots_has_line(const struct endpoint *endpoint);
-/* How many stand in a line, and who is the first; NULL: nobody. */
-size_t slots_line_length(const struct slots *slots, int kind, bool answers);
-struct endpoint *slots_line_first(const struct slots *slots, int kind, bool answers);
-/* The endpoint's turn is over: it goes to the end of its line, if it still stands in one. */
-void slots_end_turn(struct slots *slots, struct endpoint *endpoint, int kind);
+/* The endpoint's turn is over: it goes to the end of its line. */
+void slots_end_turn(struct endpoint *endpoint, int kind);
 
 bool slots_are_free(const struct slots *slots);
 /* Those in doubt have all that they may have. */
