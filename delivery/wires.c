@@ -18,8 +18,9 @@ enum {
     TALK_BYTES_MAX = 16384,
     WIRE_HANGUP = 8, /* the peer has closed its side; not for owners */
     FRUITLESS_MAX = 16,
+    FRUITLESS_AGAIN = 4, /* of a wire that was so often fruitless, when its peer has spoken */
     QUIET_MS = 2,
-    HEARD_MAX = 256,   /* times during a request; an answer as large as we take comes in 60 pieces */
+    TOLD_MAX = 256,    /* times during a request; an answer as large as we take comes in 60 pieces */
     TAKEN_BYTES = 512, /* of the request, by which a receiver may say once more that it takes them */
     REST_MS = 10,
     UNREAD_MAX = 16 * 1024,             /* no more than we take of an answer's body; the kernel doubles it */
@@ -35,8 +36,8 @@ struct wire {
     struct link rest;    /* on wires->resting: the owner is not told that it can write, or anything */
     struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
     unsigned fruitless;  /* times in a row that the owner was told so and did not write */
-    unsigned heard;      /* times that the owner was told anything, since the request began */
-    uint64_t taken;      /* bytes by the peer, when those were HEARD_MAX */
+    unsigned told[2];    /* times that the owner was told to read, and to write alone, since the request began */
+    uint64_t taken[2];   /* bytes by the peer, when those were TOLD_MAX */
     struct turn_place turn;
     uint64_t idle_since_ms;
     int fd;
@@ -282,14 +283,15 @@ static void on_ready_idle(struct wire *wire, int status, int events)
 }
 
 /* Byte by byte, which with a hundred who do so would take a core: unless it may be that they take ours. */
-static bool says_too_much(struct wire *wire)
+static bool is_told_too_much(struct wire *wire, bool to_write)
 {
-    if (++wire->heard <= HEARD_MAX)
+    unsigned told = ++wire->told[to_write];
+    if (told <= TOLD_MAX)
         return false;
     uint64_t taken = socket_bytes_taken(wire->fd);
-    if (wire->heard == HEARD_MAX + 1)
-        wire->taken = taken;
-    return wire->heard - HEARD_MAX > 1 + (taken - wire->taken) / TAKEN_BYTES;
+    if (told == TOLD_MAX + 1)
+        wire->taken[to_write] = taken;
+    return told - TOLD_MAX > 1 + (taken - wire->taken[to_write]) / TAKEN_BYTES;
 }
 
 static void on_wake(uv_timer_t *wake)
@@ -319,14 +321,14 @@ static void wire_rest(struct wire *wire, unsigned but_for)
 static void wire_judge(struct wire *wire, int events)
 {
     if (events == UV_WRITABLE) {
-        bool much = says_too_much(wire);
-        wire->fruitless = much || socket_is_quiet(wire->fd, QUIET_MS) ? wire->fruitless + 1 : 0;
+        bool fruitless = is_told_too_much(wire, true) || socket_is_quiet(wire->fd, QUIET_MS);
+        wire->fruitless = fruitless ? wire->fruitless + 1 : 0;
         if (wire->fruitless >= FRUITLESS_MAX && (wire->watched & WIRE_WRITE) != 0)
             wire_rest(wire, WIRE_READ);
-    } else if (says_too_much(wire)) {
+    } else if (is_told_too_much(wire, false)) {
         wire_rest(wire, 0);
     } else { /* the peer said something: perhaps that it takes more */
-        wire->fruitless = 0;
+        wire->fruitless = wire->fruitless < FRUITLESS_MAX ? 0 : FRUITLESS_MAX - FRUITLESS_AGAIN;
         list_keep(&wire->wires->resting, &wire->rest, false);
         if (wire->polled != wire->watched)
             poll_for(wire, wire->watched);
@@ -409,7 +411,7 @@ void wires_watch(struct wires *wires, void *owner, int fd, unsigned events)
         wire_let_go(wire);
     } else {
         if (!link_is_free(&wire->idle))
-            wire->heard = 0;
+            wire->told[false] = wire->told[true] = 0;
         list_keep(&wires->idle, &wire->idle, false);
         list_keep(&wires->fresh, &wire->fresh, false);
         if (wire->polled != events)

@@ -28,7 +28,7 @@ int wires_open(struct wires *wires, int family, int type, int protocol);
  * sees a reset. */
 void wires_close(struct wires *wires, int fd, bool cut);
 /* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none), in turn (delivery/turns.h), whatever else the loop has to do in
- * between; of a wire about which there was something to tell 256 times since it was idle, every 10 ms, unless its peer is taking what was written. Takes
+ * between; of a wire that had something to read 256 times since it was idle, every 10 ms, unless its peer is taking what was written. Takes
  * descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 

@@ -30,6 +30,18 @@ def test_a_worker_that_starts_with_a_wrong_clock_sends_no_waiting_retry_early(ma
 
 # ------------------------------------------------------------------------------------------------------------ Kafka loses its own tail
 
+@pytest.fixture
+def one_partition(folder):
+    """A rig with a broker of its own, whose disk the test may take from it."""
+    cluster = harness.Kafka(folder)
+    try:
+        rig = harness.Rig(folder, cluster.start(), partitions=1)
+        yield rig
+        assert rig.close() == []
+    finally:
+        cluster.stop()
+
+
 def kept_back(cluster, topic):
     """Stops the node, and keeps a copy of what it holds of the topic's only partition: (the partition's folder, the copy)."""
     node = cluster.nodes[0]
@@ -55,56 +67,47 @@ def wait_gone_back(hook, rig, offset):
     assert "the group goes back" in hook.log()
 
 
-def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(folder):
+def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(one_partition):
     """An unclean election: the log ends before the offset that the group has committed. What is written there afterwards must not be passed over,
     not even when the copy that noticed dies before it came up to the old place again."""
-    cluster = harness.Kafka(folder)
-    try:
-        rig = harness.Rig(folder, cluster.start(), partitions=1)
-        hook = rig.jobhook(**QUICK).start()
-        rig.publish(*load(rig, 20, "ok"))
-        rig.receiver.wait(20)
-        rig.wait_no_lag()
-        log, kept = kept_back(cluster, rig.topic)
-        cluster.nodes[0].start()
-        cluster.wait_ready()
-        rig.publish(*load(rig, 30, "ok", start=20))
-        rig.receiver.wait(50, seconds=40)
-        rig.wait_no_lag()
-        lose_the_tail(cluster, log, kept)
-        wait_gone_back(hook, rig, 20)
-        rig.publish(event("held", rig.receiver.url("slow2000")), *load(rig, 9, "ok", start=50))
-        rig.receiver.wait(59, seconds=30)
-        hook.kill()
-        rig.publish(*load(rig, 40, "ok", start=60))
-        rig.jobhook(**QUICK).start()
-        wait_for(lambda: len(rig.receiver.by_task()) == 50 + 10 + 40, 60, "every event")
-        rig.wait_no_lag(30)
-        assert_each_once(rig, 100, extra=1)
-        assert not rig.close()
-    finally:
-        cluster.stop()
+    rig, cluster = one_partition, one_partition.kafka
+    hook = rig.jobhook(**QUICK).start()
+    rig.publish(*load(rig, 20, "ok"))
+    rig.receiver.wait(20)
+    rig.wait_no_lag()
+    log, kept = kept_back(cluster, rig.topic)
+    cluster.nodes[0].start()
+    cluster.wait_ready()
+    rig.publish(*load(rig, 30, "ok", start=20))
+    rig.receiver.wait(50, seconds=40)
+    rig.wait_no_lag()
+    lose_the_tail(cluster, log, kept)
+    wait_gone_back(hook, rig, 20)
+    rig.publish(event("held", rig.receiver.url("slow2000")), *load(rig, 9, "ok", start=50))
+    rig.receiver.wait(59, seconds=30)
+    hook.kill()
+    rig.publish(*load(rig, 40, "ok", start=60))
+    rig.jobhook(**QUICK).start()
+    wait_for(lambda: len(rig.receiver.by_task()) == 50 + 10 + 40, 60, "every event")
+    rig.wait_no_lag(30)
+    assert_each_once(rig, 100, extra=1)
 
 
 @pytest.mark.same_everywhere
-def test_a_topic_that_lost_everything_takes_the_groups_place_back_at_once(folder):
+def test_a_topic_that_lost_everything_takes_the_groups_place_back_at_once(one_partition):
     """A broker whose disk was replaced: there is no record by which a copy that stays in the group could notice, only the partition's end."""
-    cluster = harness.Kafka(folder)
-    try:
-        rig = harness.Rig(folder, cluster.start(), partitions=1)
-        hook = rig.jobhook(**QUICK | {"KAFKA_SESSION_TIMEOUT_MS": "45000"}).start()
-        rig.publish(*load(rig, 20, "ok"))
-        rig.receiver.wait(20)
-        rig.wait_no_lag()
-        lose_the_tail(cluster, os.path.join(folder, cluster.nodes[0].name, rig.topic + "-0"))
-        wait_gone_back(hook, rig, 0)
-        rig.publish(*load(rig, 30, "ok", start=20))
-        rig.receiver.wait(50, seconds=40)
-        rig.wait_no_lag()
-        assert_each_once(rig, 50)
-        assert not rig.close()
-    finally:
-        cluster.stop()
+    rig, cluster = one_partition, one_partition.kafka
+    hook = rig.jobhook(**QUICK | {"KAFKA_SESSION_TIMEOUT_MS": "45000"}).start()
+    rig.publish(*load(rig, 20, "ok"))
+    rig.receiver.wait(20)
+    rig.wait_no_lag()
+    node = cluster.nodes[0]
+    lose_the_tail(cluster, os.path.join(node.folder, node.name, rig.topic + "-0"))
+    wait_gone_back(hook, rig, 0)
+    rig.publish(*load(rig, 30, "ok", start=20))
+    rig.receiver.wait(50, seconds=40)
+    rig.wait_no_lag()
+    assert_each_once(rig, 50)
 
 
 # ----------------------------------------------------------------------------------------------------------------------- odd records
