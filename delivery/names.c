@@ -48,7 +48,7 @@ struct names {
 /* False: somebody waits for it, or the name servers have it. It may wait itself, to be asked for anew. */
 static bool forget(struct name *name)
 {
-    if (name->asked || name->telling || !list_is_empty(&name->queries) || names_turns_is_under_way(&name->names->turns, name))
+    if (name->asked || name->telling || !list_is_empty(&name->queries))
         return false;
     if (name->waiting)
         names_turns_leave(&name->names->turns, name);
@@ -94,8 +94,11 @@ static void name_answered(struct name *name, const struct names_answer *answer, 
     bool failed = answer->result == NAMES_FAILED || answer->result == NAMES_NOT_ASKED;
     counter_add(&names->stats.failures, failed);
     names_turns_end(&names->turns, name);
-    if (failed && holds(name))
-        return; /* asked anew in vain: what is known stays so to its end */
+    if (failed && name->since_ms < name->until_ms) { /* asked anew in vain: what is known stays so to its end */
+        if (!list_is_empty(&name->queries) && !holds(name))
+            names_turns_wait(&names->turns, name, true); /* who came since then has his own patience */
+        return;
+    }
     name->answer = *answer;
     name->until_ms = uv_now(names->loop) + ttl_ms;
     name->renew_ms = name->until_ms - (answer->result == NAMES_FOUND ? renew_within(ttl_ms) : 0);

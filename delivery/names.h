@@ -51,7 +51,7 @@ struct names *names_create(struct uv_loop_s *loop, const struct names_options *o
 void names_destroy(struct names *names);
 struct names_query *names_find(struct names *names, struct slice host, names_done *done, void *context);
 void names_cancel(struct names_query *query);
-/* An answer that is in the cache, at once; false when a lookup is needed. */
+/* An answer that is in the cache, at once, which may have the name asked for anew; false when a lookup is needed. */
 bool names_cached(struct names *names, struct slice host, struct names_answer *answer);
 const struct names_stats *names_stats(const struct names *names);
 

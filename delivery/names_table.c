@@ -72,8 +72,7 @@ void names_table_remove(struct names_table *table, struct name *name)
     while (*place != name)
         place = &(*place)->next_in_bucket;
     *place = name->next_in_bucket;
-    if (name->list != NULL)
-        list_remove(name->list, &name->link);
+    assert(name->list == NULL);
     if (name->shelf != NULL)
         list_remove(name->shelf, &name->shelf_link);
     free(name);

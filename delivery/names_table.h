@@ -42,7 +42,7 @@ struct slice names_table_key(struct slice host, char lower[GUARD_HOST_MAX]);
 struct name *names_table_find(const struct names_table *table, struct slice key);
 /* On no list yet. */
 struct name *names_table_add(struct names_table *table, struct slice key);
-/* Takes it off its lists and frees it. */
+/* One that neither waits nor is under way: takes it off its shelf and frees it. */
 void names_table_remove(struct names_table *table, struct name *name);
 
 /* To the end of a list, for its lookup or for its answer. */

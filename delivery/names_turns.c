@@ -112,6 +112,13 @@ static void line_up_anew(struct names_turns *turns, struct names_crowd *crowd)
     line_up(turns, crowd);
 }
 
+/* What it holds, or who waits, has changed. */
+static void line_up_where_it_belongs(struct names_turns *turns, struct names_crowd *crowd)
+{
+    if (crowd->queue != queue_of(turns, crowd))
+        line_up_anew(turns, crowd);
+}
+
 void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
 {
     if (names_turns_is_under_way(turns, name))
@@ -125,8 +132,8 @@ void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
     name->waiting = true;
     if (link_is_free(&crowd->turn))
         line_up(turns, crowd);
-    else if (wanted && crowd->queue == &turns->ahead)
-        line_up_anew(turns, crowd);
+    else
+        line_up_where_it_belongs(turns, crowd);
 }
 
 static void leave(struct names_turns *turns, struct name *name)
@@ -142,6 +149,7 @@ static void leave(struct names_turns *turns, struct name *name)
 void names_turns_leave(struct names_turns *turns, struct name *name)
 {
     leave(turns, name);
+    line_up_where_it_belongs(turns, name->crowd);
     forget_empty(turns, name->crowd);
 }
 
@@ -193,8 +201,8 @@ static void see_slow(struct names_turns *turns, uint64_t now_ms)
         struct names_crowd *crowd = name->crowd;
         name_move(name, &turns->slow);
         crowd->fresh--;
-        if (crowd->slow++ == 0)
-            line_up_anew(turns, crowd);
+        crowd->slow++;
+        line_up_where_it_belongs(turns, crowd);
     }
 }
 
@@ -213,10 +221,9 @@ bool names_turns_is_under_way(const struct names_turns *turns, const struct name
 void names_turns_end(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = name->crowd;
-    size_t *held = name->list == &turns->fresh ? &crowd->fresh : &crowd->slow;
-    if (--*held == 0)
-        line_up_anew(turns, crowd);
+    --*(name->list == &turns->fresh ? &crowd->fresh : &crowd->slow);
     take_off(name);
+    line_up_where_it_belongs(turns, crowd);
     forget_empty(turns, crowd);
 }
 

@@ -35,10 +35,10 @@ struct wire {
     struct link fresh;   /* on wires->fresh: wires_check_fresh is to look at it */
     struct link rest;    /* on wires->resting: the owner is not told that it can write, or anything */
     struct link put_off; /* on wires->put_off: the owner is told nothing in this turn of the loop */
-    unsigned fruitless;  /* times in a row that the owner was told so and did not write */
+    unsigned fruitless;  /* times in a row that the owner was told so and did not write, or nothing of the request */
     unsigned told[2];    /* times that the owner was told to read, and to write alone, since the request began */
     uint64_t taken[2];   /* bytes by the peer, when those were TOLD_MAX */
-    struct turn_place turn;
+    struct turn_place place;
     uint64_t idle_since_ms;
     int fd;
     unsigned watched; /* what the owner wants to know of */
@@ -160,8 +160,8 @@ static void wire_idle(struct wire *wire)
 {
     if (!link_is_free(&wire->idle))
         return;
-    if (wire->turn.kind == TURN_OF_NEW)
-        wire->turn = (struct turn_place){ .kind = TURN_OF_KEPT };
+    if (wire->place.kind == TURN_OF_NEW)
+        wire->place = (struct turn_place){ .kind = TURN_OF_KEPT };
     wire->idle_since_ms = uv_now(wire->wires->loop);
     list_append(&wire->wires->idle, &wire->idle);
 }
@@ -328,7 +328,7 @@ static void wire_judge(struct wire *wire, int events)
     } else if (is_told_too_much(wire, false)) {
         wire_rest(wire, 0);
     } else { /* the peer said something: perhaps that it takes more */
-        wire->fruitless = wire->fruitless < FRUITLESS_MAX ? 0 : FRUITLESS_MAX - FRUITLESS_AGAIN;
+        wire->fruitless = wire->fruitless < FRUITLESS_MAX - FRUITLESS_AGAIN ? 0 : FRUITLESS_MAX - FRUITLESS_AGAIN;
         list_keep(&wire->wires->resting, &wire->rest, false);
         if (wire->polled != wire->watched)
             poll_for(wire, wire->watched);
@@ -360,13 +360,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct wire *wire = container_of(poll, struct wire, poll);
     struct wires *wires = wire->wires;
-    enum turn_kind kind = wire->turn.kind;
+    enum turn_kind kind = wire->place.kind;
     int fd = wire->fd;
     if (wire->watched == 0) {
         on_ready_idle(wire, status, events);
         return;
     }
-    if (status == 0 && !turns_has(&wires->turns, &wire->turn)) {
+    if (status == 0 && !turns_has(&wires->turns, &wire->place)) {
         wire_put_off(wire);
         return;
     }

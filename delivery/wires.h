@@ -28,8 +28,8 @@ int wires_open(struct wires *wires, int family, int type, int protocol);
  * sees a reset. */
 void wires_close(struct wires *wires, int fd, bool cut);
 /* `ready` is called with `owner` for these events (WIRE_READ, WIRE_WRITE; 0: none), in turn (delivery/turns.h), whatever else the loop has to do in
- * between; of a wire that had something to read 256 times since it was idle, every 10 ms, unless its peer is taking what was written. Takes
- * descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
+ * between; of a wire that had something to read 256 times since it was idle, or could be written to as often or for nothing, every 10 ms, unless its peer is
+ * taking what was written. Takes descriptors that wires_open did not open, too; those are forgotten, not closed, with 0. */
 void wires_watch(struct wires *wires, void *owner, int fd, unsigned events);
 
 /* A connection that has just become idle and may have been ended already, in a way that libcurl would not notice, or been answered before the request

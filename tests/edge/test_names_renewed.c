@@ -50,7 +50,7 @@ static void begin(void)
 
 static void begin_narrow(void)
 {
-    begin_with((struct names_options){ .timeout_ms = 1500, .at_once_max = 1, .cache_max = 3 });
+    begin_with((struct names_options){ .timeout_ms = 3000, .at_once_max = 1, .cache_max = 3 });
 }
 
 static void begin_patient(void)
@@ -164,7 +164,7 @@ static void expect_renewal_in_vain(uint64_t start)
         cr_assert_eq(answer.result, NAMES_FOUND);
         cr_assert_lt(uv_now(&loop), start + 2000);
     }
-    cr_expect_geq(uv_now(&loop), start + 1900, "not much sooner");
+    cr_expect_geq(uv_now(&loop), start + 1500, "not much sooner");
     cr_expect_eq(lookups(), 2);
     cr_expect_eq(look_up(HOST).answer.result, NAMES_FAILED);
 }
@@ -203,6 +203,24 @@ Test(names_renewed, are_waited_for_when_the_answer_comes_after_the_end)
     cr_expect_eq(lookups(), 2);
 }
 
+/* A renewal that comes to nothing after the end is not what they came for. */
+Test(names_renewed, give_those_who_come_after_the_end_a_lookup_of_their_own)
+{
+    struct found found;
+    struct names_answer answer;
+    get_to_know(HOST);
+    atomic_store(&silent, true);
+    while (is_known(HOST, &answer))
+        ;
+    find(HOST, &found);
+    cr_expect_eq(lookups(), 2);
+    while (lookups() == 2 && found.calls == 0)
+        sleep_ms(10);
+    atomic_store(&silent, false);
+    wait_for(&found);
+    cr_expect_eq(found.answer.result, NAMES_FOUND);
+}
+
 Test(names_renewed, may_be_destroyed_meanwhile)
 {
     struct found found;
@@ -224,7 +242,7 @@ static void wait_for_renewal(const char *host)
     struct names_answer answer;
     sleep_ms(1100);
     find(SILENT, &other);
-    cr_assert(is_known(host, &answer), "this machine is too slow");
+    cr_assert(names_cached(names, slice_of(host), &answer), "this machine is too slow");
     cr_assert_eq(gauge_read(&names_stats(names)->waiting), 1);
 }
 
@@ -256,7 +274,7 @@ Test(waiting_names_renewed, make_room_as_any_other)
     get_to_know(HOST);
     get_to_know("other.example.org"); /* there is no room for more */
     wait_for_renewal(HOST);
-    cr_assert(is_known("other.example.org", &answer)); /* now HOST was used longer ago */
+    cr_assert(names_cached(names, slice_of("other.example.org"), &answer)); /* now HOST was used longer ago */
     find("more.example.org", &more);
     cr_expect_not(is_known(HOST, &answer));
     cr_expect(is_known("other.example.org", &answer));
