@@ -304,8 +304,8 @@ Test(post_connections, of_a_burst_make_room_for_those_of_the_next)
         for (size_t burst = 0; burst < 4; burst++) {
             memset(posted, 0, sizeof(posted));
             int most = open_at_once(posted, BURST, burst * BURST);
-            int idle = lane_count > IDLE ? 0 : 2 * IDLE; /* with more lanes than idle ones each may keep one */
-            cr_expect_leq(most, BURST + 2 * IDLE + idle, "%u lanes, burst %zu: %d were open", lane_count, burst, most);
+            /* The receiver may count those that are closed for a little longer. */
+            cr_expect_leq(most, BURST + 4 * IDLE, "%u lanes, burst %zu: %d were open", lane_count, burst, most);
         }
         end();
     }
