@@ -50,7 +50,7 @@ static bool forget(struct name *name)
 {
     if (name->asked || name->telling || !list_is_empty(&name->queries))
         return false;
-    if (name->waiting)
+    if (names_turns_is_waiting(&name->names->turns, name))
         names_turns_leave(&name->names->turns, name);
     names_table_remove(&name->names->table, name);
     return true;
@@ -269,7 +269,7 @@ void names_cancel(struct names_query *query)
     struct names *names = name->names;
     list_remove(&name->queries, &query->link);
     free(query);
-    if (!list_is_empty(&name->queries) || !name->waiting || holds(name))
+    if (!list_is_empty(&name->queries) || !names_turns_is_waiting(&names->turns, name) || holds(name))
         return;
     names_turns_leave(&names->turns, name);
     if (name->shelf == NULL)

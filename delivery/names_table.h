@@ -19,7 +19,6 @@ struct name {
     uint64_t since_ms;   /* under way */
     uint64_t until_ms;   /* how long the answer holds */
     uint64_t renew_ms;   /* from then on it is asked for anew, when somebody wants it; until_ms: no more */
-    bool waiting;        /* for its turn */
     bool asked;          /* c-ares has it and will call back */
     bool telling;        /* its queries are being told */
     struct names_answer answer;

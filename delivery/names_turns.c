@@ -127,9 +127,8 @@ void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
     struct list *names = wanted ? &crowd->wanted : &crowd->unwanted;
     if (name->list == names)
         return;
+    turns->waiting += name->list == NULL;
     name_move(name, names);
-    turns->waiting += !name->waiting;
-    name->waiting = true;
     if (link_is_free(&crowd->turn))
         line_up(turns, crowd);
     else
@@ -140,7 +139,6 @@ static void leave(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = name->crowd;
     take_off(name);
-    name->waiting = false;
     turns->waiting--;
     if (!has_names(crowd))
         list_remove(crowd->queue, &crowd->turn);
@@ -213,6 +211,11 @@ struct name *names_turns_overdue(struct names_turns *turns, uint64_t now_ms)
     return name != NULL && now_ms >= name->since_ms + turns->patience.all_ms ? name : NULL;
 }
 
+bool names_turns_is_waiting(const struct names_turns *turns, const struct name *name)
+{
+    return name->list != NULL && !names_turns_is_under_way(turns, name);
+}
+
 bool names_turns_is_under_way(const struct names_turns *turns, const struct name *name)
 {
     return name->list == &turns->fresh || name->list == &turns->slow;
@@ -221,7 +224,10 @@ bool names_turns_is_under_way(const struct names_turns *turns, const struct name
 void names_turns_end(struct names_turns *turns, struct name *name)
 {
     struct names_crowd *crowd = name->crowd;
-    --*(name->list == &turns->fresh ? &crowd->fresh : &crowd->slow);
+    if (name->list == &turns->fresh)
+        crowd->fresh--;
+    else
+        crowd->slow--;
     take_off(name);
     line_up_where_it_belongs(turns, crowd);
     forget_empty(turns, crowd);

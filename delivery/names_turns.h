@@ -44,6 +44,7 @@ void names_turns_leave(struct names_turns *turns, struct name *name);
 struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms);
 /* One under way that is to be given up on; NULL: none. */
 struct name *names_turns_overdue(struct names_turns *turns, uint64_t now_ms);
+bool names_turns_is_waiting(const struct names_turns *turns, const struct name *name);
 bool names_turns_is_under_way(const struct names_turns *turns, const struct name *name);
 /* One under way is so no longer: on no list then. */
 void names_turns_end(struct names_turns *turns, struct name *name);

@@ -40,6 +40,16 @@ def folder(request):
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture
+def own_kafka(folder):
+    """A broker that the test may kill, freeze, or take the disk from."""
+    cluster = harness.Kafka(folder)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
 def keep_logs(path, test_name):
     kept = os.path.join(LOGS, re.sub(r"[^\w.-]+", "_", test_name))
     shutil.rmtree(kept, ignore_errors=True)

@@ -1,4 +1,5 @@
 """Ways to make it lose, double, alter or hasten an event that no list of faults names. Each did harm once, or would have if it had not been thought of."""
+import contextlib
 import os
 import shutil
 import time
@@ -31,38 +32,25 @@ def test_a_worker_that_starts_with_a_wrong_clock_sends_no_waiting_retry_early(ma
 # ------------------------------------------------------------------------------------------------------------ Kafka loses its own tail
 
 @pytest.fixture
-def one_partition(folder):
-    """A rig with a broker of its own, whose disk the test may take from it."""
-    cluster = harness.Kafka(folder)
-    try:
-        rig = harness.Rig(folder, cluster.start(), partitions=1)
-        yield rig
-        assert rig.close() == []
-    finally:
-        cluster.stop()
+def one_partition(folder, own_kafka):
+    rig = harness.Rig(folder, own_kafka, partitions=1)
+    yield rig
+    assert rig.close() == []
 
 
-def kept_back(cluster, topic):
-    """Stops the node, and keeps a copy of what it holds of the topic's only partition: (the partition's folder, the copy)."""
-    node = cluster.nodes[0]
+@contextlib.contextmanager
+def disk_of(rig):
+    """The folder of the topic's only partition, while the node is away."""
+    node = rig.kafka.nodes[0]
     assert node.stop(40) in (0, 143)
-    log = os.path.join(node.folder, node.name, topic + "-0")
-    return log, shutil.copytree(log, os.path.join(node.folder, "kept"))
-
-
-def lose_the_tail(cluster, log, kept=None):
-    """The node starts again without what was written behind the copy, or without anything."""
-    node = cluster.nodes[0]
-    assert node.stop(40) in (0, 143)
-    shutil.rmtree(log)
-    if kept is not None:
-        shutil.copytree(kept, log)
+    yield os.path.join(node.folder, node.name, rig.topic + "-0")
     node.start()
-    cluster.wait_ready()
+    rig.kafka.wait_ready()
 
 
 def wait_gone_back(hook, rig, offset):
     """Before anything is written: that would be passed over as soon as it reached the old place, if nobody was there to read it earlier."""
+    assert sum(rig.kafka.end_offsets(rig.topic).values()) == offset
     wait_for(lambda: rig.kafka.committed(rig.group, rig.topic)[0] == offset, 150, "that the group goes back")
     assert "the group goes back" in hook.log()
 
@@ -70,18 +58,20 @@ def wait_gone_back(hook, rig, offset):
 def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(one_partition):
     """An unclean election: the log ends before the offset that the group has committed. What is written there afterwards must not be passed over,
     not even when the copy that noticed dies before it came up to the old place again."""
-    rig, cluster = one_partition, one_partition.kafka
+    rig = one_partition
     hook = rig.jobhook(**QUICK).start()
     rig.publish(*load(rig, 20, "ok"))
     rig.receiver.wait(20)
     rig.wait_no_lag()
-    log, kept = kept_back(cluster, rig.topic)
-    cluster.nodes[0].start()
-    cluster.wait_ready()
+    with disk_of(rig) as log:
+        kept = shutil.copytree(log, os.path.join(rig.folder, "kept"))
     rig.publish(*load(rig, 30, "ok", start=20))
     rig.receiver.wait(50, seconds=40)
     rig.wait_no_lag()
-    lose_the_tail(cluster, log, kept)
+    assert rig.kafka.committed(rig.group, rig.topic)[0] == 50
+    with disk_of(rig) as log:
+        shutil.rmtree(log)
+        shutil.copytree(kept, log)
     wait_gone_back(hook, rig, 20)
     rig.publish(event("held", rig.receiver.url("slow2000")), *load(rig, 9, "ok", start=50))
     rig.receiver.wait(59, seconds=30)
@@ -96,13 +86,13 @@ def test_a_topic_that_lost_its_end_takes_the_groups_place_back_with_it(one_parti
 @pytest.mark.same_everywhere
 def test_a_topic_that_lost_everything_takes_the_groups_place_back_at_once(one_partition):
     """A broker whose disk was replaced: there is no record by which a copy that stays in the group could notice, only the partition's end."""
-    rig, cluster = one_partition, one_partition.kafka
+    rig = one_partition
     hook = rig.jobhook(**QUICK | {"KAFKA_SESSION_TIMEOUT_MS": "45000"}).start()
     rig.publish(*load(rig, 20, "ok"))
     rig.receiver.wait(20)
     rig.wait_no_lag()
-    node = cluster.nodes[0]
-    lose_the_tail(cluster, os.path.join(node.folder, node.name, rig.topic + "-0"))
+    with disk_of(rig) as log:
+        shutil.rmtree(log)
     wait_gone_back(hook, rig, 0)
     rig.publish(*load(rig, 30, "ok", start=20))
     rig.receiver.wait(50, seconds=40)

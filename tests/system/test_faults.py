@@ -2,23 +2,12 @@
 import signal
 import time
 
-import pytest
-
 import harness
 from faults import QUICK, assert_each_once, load
 from harness import event, wait_for
 
 
-@pytest.fixture
-def own_kafka(folder):
-    """A broker that the test may kill."""
-    cluster = harness.Kafka(folder)
-    yield cluster
-    cluster.stop()
-
-
 def test_a_broker_that_is_away_at_start_is_waited_for(folder, own_kafka, make_rig):
-    own_kafka.start()
     rig = harness.Rig(folder, own_kafka)
     own_kafka.nodes[0].kill()
     hook = rig.jobhook().start(ready=False)
@@ -38,7 +27,6 @@ def test_a_broker_that_is_away_at_start_is_waited_for(folder, own_kafka, make_ri
 
 def test_copies_started_while_the_broker_is_away_hear_of_their_records(folder, own_kafka):
     """The refused connection is the producer's first event, and it may be there before anybody listens: those after it must be heard of, too."""
-    own_kafka.start()
     rig = harness.Rig(folder, own_kafka, partitions=8)
     rig.publish(*[event(f"t{i}", rig.receiver.url("500,ok"), partition=i % 8) for i in range(80)])
     own_kafka.nodes[0].kill()
@@ -223,7 +211,6 @@ def test_a_redis_that_was_flushed_costs_no_event(rig):
 
 
 def test_the_broker_killed_and_back_under_load(folder, own_kafka):
-    own_kafka.start()
     rig = harness.Rig(folder, own_kafka)
     try:
         hook = rig.jobhook(**QUICK).start()

@@ -14,14 +14,6 @@ LEAVE_S = 11 + 1
 
 
 @pytest.fixture
-def own_kafka(folder):
-    """A broker that the test may freeze."""
-    cluster = harness.Kafka(folder)
-    yield cluster.start()
-    cluster.stop()
-
-
-@pytest.fixture
 def own_rig(folder, own_kafka):
     rig = harness.Rig(folder, own_kafka)
     yield rig
