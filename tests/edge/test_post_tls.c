@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct rig rig;
@@ -366,6 +367,36 @@ Test(post_tls, the_ca_file_is_read_again_when_it_changes)
     copy_file(receiver.ca_file, other.ca_file);
     rig_run_ms(&rig, 300);
     cr_assert(post().outcome.status == 200 && is_current());
+    end();
+    tls_receiver_stop(&other);
+}
+
+/* In place, as large as what was there and, by the times that can be set, as old. */
+static void overwrite_in_secret(const char *path, const char *from)
+{
+    struct stat before;
+    cr_assert_eq(stat(path, &before), 0);
+    copy_file(from, path);
+    FILE *file = fopen(path, "a");
+    fseek(file, 0, SEEK_END);
+    for (long i = ftell(file); i < before.st_size; i++)
+        putc('\n', file);
+    fflush(file);
+    cr_assert_eq(futimens(fileno(file), (const struct timespec[]){ before.st_atim, before.st_mtim }), 0);
+    struct stat after;
+    cr_assert(fstat(fileno(file), &after) == 0 && after.st_size == before.st_size && after.st_ino == before.st_ino);
+    fclose(file);
+}
+
+Test(post_tls, a_ca_file_that_changes_in_secret_is_read_again)
+{
+    struct tls_receiver other;
+    tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1,DNS:a-longer-certificate.example" });
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1" }, (struct lanes_options){ .ca_file = other.ca_file, .idle_ms = 400 });
+    cr_assert_eq(post().outcome.kind, OUTCOME_TLS_VERIFY);
+    overwrite_in_secret(other.ca_file, receiver.ca_file);
+    rig_run_ms(&rig, 300);
+    cr_expect_eq(post().outcome.status, 200);
     end();
     tls_receiver_stop(&other);
 }

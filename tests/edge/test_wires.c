@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -184,6 +185,24 @@ Test(wires_with_much_to_hear, notice_their_end_while_they_are_idle)
         usleep(1000);
     }
     cr_expect_eq(wires_idle_count(wires), 0);
+}
+
+/* By what the kernel takes from the peer, the peer's own buffer included. */
+Test(wires_with_much_to_hear, leave_little_in_the_kernel)
+{
+    const char bytes[4096] = { 0 };
+    const int least = 1;
+    size_t taken = 0;
+    cr_assert_eq(setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
+    cr_assert_eq(fcntl(peer, F_SETFL, O_NONBLOCK), 0);
+    for (int failed = 0; failed < 20;) {
+        ssize_t count = write(peer, bytes, sizeof(bytes));
+        taken += count > 0 ? (size_t)count : 0;
+        failed += count < 0;
+        usleep(count < 0 ? 1000 : 0);
+    }
+    cr_expect_leq(taken, 48 * 1024, "%zu bytes", taken);
+    close(peer);
 }
 
 Test(wires_with_much_to_hear, are_heard_anew_with_the_next_request)
