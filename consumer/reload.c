@@ -5,26 +5,18 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/random.h"
+#include "consumer/base/stamp.h"
 #include "consumer/content.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <uv.h>
 
 enum {
     PROBLEM_BYTES_MAX = 1000,
     YOUNG_MS = 2000, /* a file changed so recently may change again without its times showing it */
-};
-
-struct stamp { /* of a file: whatever changes when it is written, replaced, or its link pointed elsewhere */
-    mode_t mode;
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
 };
 
 struct watched {
@@ -77,26 +69,6 @@ static void note_taken(struct watched *watched, bool first_look)
 
 /* ---- looking ---- */
 
-static bool read_stamp(const char *path, struct stamp *stamp)
-{
-    struct stat status;
-    if (stat(path, &status) != 0)
-        return false;
-    *stamp = (struct stamp){ status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim };
-    return true;
-}
-
-static bool is_same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool is_same(const struct stamp *a, const struct stamp *b)
-{
-    return a->mode == b->mode && a->device == b->device && a->inode == b->inode && a->size == b->size && is_same_time(a->modified, b->modified) &&
-           is_same_time(a->changed, b->changed);
-}
-
 static bool is_young(const struct stamp *stamp)
 {
     int64_t changed_ms = (int64_t)stamp->changed.tv_sec * 1000 + stamp->changed.tv_nsec / 1000000;
@@ -126,7 +98,7 @@ static void read_file(struct reload *reload, struct watched *watched, const stru
     if (content == NULL) {
         watched->judged = false;
         note_failed(watched, problem);
-    } else if (read_stamp(watched->file.path, &after) && is_same(stamp, &after)) {
+    } else if (stamp_read(watched->file.path, &after) && stamp_is_same(stamp, &after)) {
         watched->stamp = *stamp;
         watched->settled = !is_young(stamp);
         judge(reload, watched, slice_of(content), problem);
@@ -144,7 +116,7 @@ static void note_unreadable(struct watched *watched, struct text *problem, const
 /* Half a list of keys may be a list of keys, and half a key a key. Whoever writes a file in pieces does not take a whole turn for one. */
 static bool is_at_rest(struct watched *watched, const struct stamp *stamp)
 {
-    bool at_rest = is_same(stamp, &watched->seen);
+    bool at_rest = stamp_is_same(stamp, &watched->seen);
     watched->seen = *stamp;
     return at_rest;
 }
@@ -154,11 +126,11 @@ static void look_at(struct reload *reload, struct watched *watched)
     struct text problem;
     struct stamp stamp;
     text_init(&problem, PROBLEM_BYTES_MAX);
-    if (!read_stamp(watched->file.path, &stamp))
+    if (!stamp_read(watched->file.path, &stamp))
         note_unreadable(watched, &problem, strerror(errno));
-    else if (!S_ISREG(stamp.mode))
+    else if (!stamp_is_regular(&stamp))
         note_unreadable(watched, &problem, "no regular file"); /* opening a FIFO would wait for its writer */
-    else if (is_at_rest(watched, &stamp) && (!watched->settled || !is_same(&stamp, &watched->stamp)))
+    else if (is_at_rest(watched, &stamp) && (!watched->settled || !stamp_is_same(&stamp, &watched->stamp)))
         read_file(reload, watched, &stamp, &problem);
     text_finish(&problem);
 }
@@ -191,7 +163,7 @@ void reload_add(struct reload *reload, const struct reload_file *file)
 {
     struct stamp stamp = { 0 };
     assert(reload->count < RELOAD_FILES_MAX);
-    if (read_stamp(file->path, &stamp) && !S_ISREG(stamp.mode)) {
+    if (stamp_read(file->path, &stamp) && !stamp_is_regular(&stamp)) {
         log_info("not read again when it changes: no regular file", LOG_STRING("setting", file->setting), LOG_STRING("file", file->path));
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/stamp.h"
 #include "delivery/post_bounds.h"
 #include "delivery/tls_context.h"
 
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,9 +31,9 @@ struct material {
 };
 
 struct post_tls {
-    char *paths[FILES];        /* NULL: none */
-    struct stat looked[FILES]; /* the files at the last look */
-    struct stat seen[FILES];   /* as they were read */
+    char *paths[FILES];         /* NULL: none */
+    struct stamp looked[FILES]; /* the files at the last look */
+    struct stamp seen[FILES];   /* as they were read */
     struct material material;
     bool current;
 };
@@ -114,9 +114,19 @@ static const char *try_certificate(const struct material *material)
     return taken ? NULL : "is too weak: OpenSSL does not use it";
 }
 
+/* A FIFO would have everybody's POSTs wait for its writer. What is not there is told when it is opened. */
+static bool may_wait(const char *path)
+{
+    struct stamp stamp;
+    return path != NULL && stamp_read(path, &stamp) && !stamp_is_regular(&stamp);
+}
+
 /* NULL, or what is wrong with paths[*which]. */
 static const char *read_all(struct material *material, const char *const paths[FILES], int *which)
 {
+    for (*which = 0; *which < FILES; ++*which)
+        if (may_wait(paths[*which]))
+            return "is no regular file";
     const char *problem = read_store(material, paths[ *which = CA]);
     if (problem == NULL && paths[CERTIFICATE] != NULL)
         problem = read_certificate(material, paths[ *which = CERTIFICATE]);
@@ -127,13 +137,13 @@ static const char *read_all(struct material *material, const char *const paths[F
     return problem;
 }
 
-/* Files that are gone show as zeros. */
-static void look(const struct post_tls *tls, struct stat seen[FILES])
+static void look(const struct post_tls *tls, struct stamp seen[FILES])
 {
-    memset(seen, 0, FILES * sizeof(*seen));
-    for (int i = 0; i < FILES; i++)
-        if (tls->paths[i] != NULL && stat(tls->paths[i], &seen[i]) != 0)
-            memset(&seen[i], 0, sizeof(seen[i]));
+    for (int i = 0; i < FILES; i++) {
+        seen[i] = (struct stamp){ .mode = 0 };
+        if (tls->paths[i] != NULL)
+            (void)stamp_read(tls->paths[i], &seen[i]);
+    }
 }
 
 /* False when something cannot be used; then there is nothing in `material`. */
@@ -207,23 +217,17 @@ void post_tls_destroy(struct post_tls *tls)
     free(tls);
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static bool are_same_files(const struct stat a[FILES], const struct stat b[FILES])
+static bool are_same_files(const struct stamp a[FILES], const struct stamp b[FILES])
 {
     bool same = true;
     for (int i = 0; i < FILES; i++)
-        same = same && is_same_file(&a[i], &b[i]);
+        same = same && stamp_is_same(&a[i], &b[i]);
     return same;
 }
 
 bool post_tls_refresh(struct post_tls *tls)
 {
-    struct stat now[FILES];
+    struct stamp now[FILES];
     look(tls, now);
     bool at_rest = are_same_files(now, tls->looked);
     memcpy(tls->looked, now, sizeof(now));

@@ -278,13 +278,6 @@ Test(post_tls, a_client_certificate_is_shown_when_there_is_one)
 
 static int times_asked; /* behind a request */
 
-static int accept_any(int verified, X509_STORE_CTX *store)
-{
-    (void)verified;
-    (void)store;
-    return 1;
-}
-
 /* OpenSSL asks again when it has read the answer to the time before. */
 static bool ask_again(SSL *ssl)
 {
@@ -299,7 +292,7 @@ static bool ask_for_certificate(void *ssl)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     SSL_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
-    SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_any);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, tls_receiver_accept_any);
     for (int i = 0; i < times_asked; i++)
         if (!ask_again(ssl))
             return false;
@@ -364,6 +357,10 @@ Test(post_tls, the_ca_file_is_read_again_when_it_changes)
     unlink(other.ca_file);
     rig_run_ms(&rig, 300);
     cr_assert(post().outcome.status == 200 && !is_current());
+    cr_assert_eq(mkfifo(other.ca_file, 0600), 0); /* which nobody writes to */
+    rig_run_ms(&rig, 300);
+    cr_assert(post().outcome.status == 200 && !is_current());
+    unlink(other.ca_file);
     copy_file(receiver.ca_file, other.ca_file);
     rig_run_ms(&rig, 300);
     cr_assert(post().outcome.status == 200 && is_current());
@@ -526,11 +523,16 @@ static void expect_unusable(struct lanes_options options)
 Test(post_tls, files_that_cannot_be_used_are_told_at_the_start)
 {
     struct tls_receiver own, other;
+    char fifo[64];
+    snprintf(fifo, sizeof(fifo), "/tmp/test_post_tls.fifo.%d", (int)getpid());
     tls_receiver_start(&own, (struct tls_options){ .subject_alt_name = "DNS:own.example.com" });
     tls_receiver_start(&other, (struct tls_options){ .subject_alt_name = "DNS:other.example.com", .short_key = true });
     expect_unusable((struct lanes_options){ .ca_file = "/nonexistent/ca.crt" });
     expect_unusable((struct lanes_options){ .ca_file = "/dev/null" });
     expect_unusable((struct lanes_options){ .client_cert = "/nonexistent/cert", .client_key = own.key_file });
+    cr_assert_eq(mkfifo(fifo, 0600), 0);
+    expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = fifo });
+    unlink(fifo);
     expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = "/nonexistent/key" });
     expect_unusable((struct lanes_options){ .client_cert = own.key_file, .client_key = own.key_file });
     expect_unusable((struct lanes_options){ .client_cert = own.ca_file, .client_key = own.ca_file });

@@ -91,7 +91,7 @@ static void write_files(struct tls_receiver *receiver, X509 *certificate, EVP_PK
     fclose(file);
 }
 
-static int accept_any(int verified, X509_STORE_CTX *store)
+int tls_receiver_accept_any(int verified, struct x509_store_ctx_st *store)
 {
     (void)verified;
     (void)store;
@@ -125,9 +125,9 @@ static void ask_for_certificate(SSL_CTX *context, const struct tls_options *opti
         sk_X509_NAME_push(names, X509_NAME_new());
     SSL_CTX_set0_CA_list(context, names);
     if (options->names > 0)
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_receiver_accept_any);
     if (options->wants_certificate)
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_receiver_accept_any);
 }
 
 static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *unused)

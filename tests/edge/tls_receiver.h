@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct x509_store_ctx_st;
+
 struct tls_options {
     bool (*greet)(int fd);        /* before the handshake, with nothing read yet; false: the connection ends. NULL: none */
     bool (*act)(void *ssl);       /* instead of the answer; false: the connection ends. NULL: 200 */
@@ -49,5 +51,7 @@ struct tls_receiver {
 
 void tls_receiver_start(struct tls_receiver *receiver, struct tls_options options);
 void tls_receiver_stop(struct tls_receiver *receiver); /* removes the files */
+/* For SSL_set_verify: whatever certificate the client shows. */
+int tls_receiver_accept_any(int verified, struct x509_store_ctx_st *store);
 
 #endif
