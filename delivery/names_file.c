@@ -1,5 +1,7 @@
 #include "delivery/names_file.h"
 
+#include "consumer/base/stamp.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -49,7 +51,9 @@ bool names_file_names_a_server(struct slice text, bool with_zones)
 
 bool names_file_read(const char *path, struct names_file *file)
 {
-    FILE *stream = fopen(path, "re");
+    struct stamp stamp;
+    bool may_wait = stamp_read(path, &stamp) && !stamp_is_regular(&stamp);
+    FILE *stream = may_wait ? NULL : fopen(path, "re");
     if (stream == NULL)
         return false;
     file->length = fread(file->bytes, 1, sizeof(file->bytes), stream);

@@ -111,7 +111,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
     post->saw.prepared = true;
     void *tls = tls_of(post);
     post->saw.http2 = post_bounds_is_http2(tls);
-    post_bounds_begin(tls);
+    post_bounds_begin(tls, post->body_bytes);
     /* What a receiver says beyond its answer may lie in the TLS of the proxy, where nobody sees it. */
     if (post->shared->proxy_by_tls || !post_bounds_may_be_kept(tls))
         post_spoil(post);
@@ -431,6 +431,7 @@ static void set_headers(struct post *post, const struct request *request)
 static void set_body(struct post *post, const struct request *request)
 {
     const struct text *body = &request->body;
+    post->body_bytes = body->length;
     post->large = body->length > LARGE_BODY;
     curl_easy_setopt(post->easy, CURLOPT_UPLOAD_BUFFERSIZE, post->large ? 65536L : 16384L); /* 8 has one for each post under way, full of zeros */
     curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);

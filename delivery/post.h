@@ -104,6 +104,7 @@ struct post {
     bool only_connects;   /* nothing is sent */
     bool downgraded;      /* HTTP/1.1 alone is offered, although we have HTTP/2 */
     uint64_t origin_hash; /* with a random key: what downgrades.h knows the origin by */
+    size_t body_bytes;    /* of its request */
     bool large;           /* libcurl allocated much for it, or for its answer: not used again */
     bool spoiled;         /* its connection is not used again */
 

@@ -16,8 +16,9 @@
 enum {
     READS_MAX = 32,                 /* in a row: a record takes two */
     READ_BYTES_MAX = 65536,         /* likewise: of frames and messages, which are small */
-    BYTES_MAX = 1048576,            /* for a handshake, or an answer: we keep 16 KiB of one */
+    BYTES_MAX = 262144,             /* for a handshake, or an answer: of one we take 64 KiB of headers and 16 KiB of body */
     MESSAGES_MAX = 16,              /* of TLS, for an answer: tickets, new keys */
+    CHAINS_MAX = 1,                 /* likewise of certificates, by another handshake in TLS 1.2: for ours, when it is asked for late */
     REQUEST_WEIGHT = 8,             /* likewise: asking for our certificate costs a use of our private key, with 4096 bits ten milliseconds */
     CHAIN_BYTES_MAX = 32768,        /* of certificates */
     KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
@@ -32,8 +33,8 @@ struct gate {
     SSL *ssl;
     BIO *inner;
     size_t reads, read_bytes; /* in a row */
-    size_t bytes;             /* since the connection or the request began */
-    size_t messages;          /* since the request began */
+    size_t bytes, bytes_max;  /* since the connection or the request began */
+    size_t messages, chains;  /* since the request began */
     size_t ticket_bytes;      /* of the longest one: OpenSSL keeps it, and as much room for the next, as long as the connection stands */
     size_t chain_bytes;       /* of the message with the certificates */
     size_t names_bytes;       /* of the one that asks for ours */
@@ -53,7 +54,7 @@ static keep_session *_Atomic usual_keeping;
 
 static bool gate_is_closed(const struct gate *gate)
 {
-    return gate->bytes > BYTES_MAX && (gate->known || !SSL_is_init_finished(gate->ssl));
+    return gate->bytes > gate->bytes_max && (gate->known || !SSL_is_init_finished(gate->ssl));
 }
 
 static int gate_read(BIO *bio, char *bytes, int length)
@@ -99,7 +100,7 @@ static void gate_open(SSL *ssl)
     BIO *bio = BIO_new(gate_method);
     assert(bio != NULL);
     struct gate *gate = memory_create(sizeof(*gate));
-    *gate = (struct gate){ .ssl = ssl, .inner = SSL_get_rbio(ssl) };
+    *gate = (struct gate){ .ssl = ssl, .inner = SSL_get_rbio(ssl), .bytes_max = BYTES_MAX };
     BIO_up_ref(gate->inner);
     BIO_set_data(bio, gate);
     BIO_set_init(bio, 1);
@@ -187,7 +188,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
     bool shown = kind == SSL3_MT_CERTIFICATE || kind == SSL3_MT_CERTIFICATE_REQUEST; /* which HTTP/2 forbids once a request was sent */
     bool grown = shown && takes_much(gate) && post_bounds_is_http2(ssl) && !gate->large;
     gate->messages += kind == SSL3_MT_CERTIFICATE_REQUEST ? REQUEST_WEIGHT : 1;
-    if (gate->known && (gate->messages > MESSAGES_MAX || grown))
+    gate->chains += kind == SSL3_MT_CERTIFICATE;
+    if (gate->known && (gate->messages > MESSAGES_MAX || gate->chains > CHAINS_MAX || grown))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 
@@ -258,13 +260,14 @@ void post_bounds_note_extensions(void *ssl, size_t bytes)
     gate->forgetful = gate->forgetful || bytes > EXTENSION_BYTES_MAX;
 }
 
-void post_bounds_begin(void *ssl)
+void post_bounds_begin(void *ssl, size_t request_bytes)
 {
     struct gate *gate = ssl == NULL ? NULL : SSL_get_ex_data(ssl, place_of_gate);
     if (gate == NULL)
         return;
     gate->known = true;
-    gate->bytes = gate->messages = 0;
+    gate->bytes = gate->messages = gate->chains = 0;
+    gate->bytes_max = BYTES_MAX + request_bytes;
     gate->large = takes_much(gate);
 }
 

@@ -11,8 +11,9 @@
 void post_bounds_set(void *ssl_ctx);
 /* Of the certificates that the receiver showed beside its own: bytes of extensions. OpenSSL may keep fifty times as much. */
 void post_bounds_note_extensions(void *ssl, size_t bytes);
-/* A request is about to be sent by this SSL (NULL: nothing happens). Likewise, if its answer takes much too much. */
-void post_bounds_begin(void *ssl);
+/* A request is about to be sent by this SSL (NULL: nothing happens). Likewise, if its answer takes much too much; a receiver may say one byte more for
+ * each of the request, as it does by HTTP/2 that takes it in small pieces. */
+void post_bounds_begin(void *ssl, size_t request_bytes);
 
 /* Of an SSL, NULL included (true). Of certificates OpenSSL keeps ten times what they took on the wire, and more of names of CAs, for as long as the
  * connection stands. */

@@ -88,9 +88,10 @@ static const struct refusal {
     enum outcome_kind kind;
     const char *detail;
 } refusals[] = {
-    { ECONNREFUSED, OUTCOME_CONNECT_REFUSED, "connection refused" }, { ETIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
-    { EHOSTUNREACH, OUTCOME_CONNECT_FAILED, "host unreachable" },    { ENETUNREACH, OUTCOME_CONNECT_FAILED, "network unreachable" },
-    { EADDRNOTAVAIL, OUTCOME_LOCAL, "no free port left here" },
+    { ECONNREFUSED, OUTCOME_CONNECT_REFUSED, "connection refused" },
+    { ETIMEDOUT, OUTCOME_CONNECT_TIMEOUT, "connecting took too long" },
+    { EHOSTUNREACH, OUTCOME_CONNECT_FAILED, "host unreachable" },
+    { ENETUNREACH, OUTCOME_CONNECT_FAILED, "network unreachable" },
 };
 
 /* Where IPv6 was switched off while the system ran, as it is in many containers, it is an address of ours that is missing, and not a port. Who has
@@ -105,12 +106,16 @@ static bool has_ipv6(void)
     return has;
 }
 
-static struct meaning meaning_of_connect(const struct post *post)
+static long connect_error(const struct post *post)
 {
     long error = 0;
     curl_easy_getinfo(post->easy, CURLINFO_OS_ERRNO, &error);
-    if (error == EADDRNOTAVAIL && post->saw.ipv6 && !has_ipv6())
-        error = ENETUNREACH;
+    return error == EADDRNOTAVAIL && post->saw.ipv6 && !has_ipv6() ? ENETUNREACH : error;
+}
+
+static struct meaning meaning_of_connect(const struct post *post)
+{
+    long error = connect_error(post);
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (refusals[i].error == error)
             return (struct meaning){ CURLE_COULDNT_CONNECT, refusals[i].kind, refusals[i].detail };
@@ -210,6 +215,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_timeout(post);
     if (saw->local_error != 0 && !saw->prepared)
         return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
+    if (code == CURLE_COULDNT_CONNECT && connect_error(post) == EADDRNOTAVAIL)
+        return (struct meaning){ code, OUTCOME_LOCAL, "no free port left here" };
     long proxy_status;
     if (is_proxy_trouble(post, code, &proxy_status))
         return meaning_of_proxy(post, code, proxy_status);

@@ -1,14 +1,15 @@
 /* Whether OpenSSL may read a chain of certificates, by the bytes of TLS's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2). Pure.
  *
- * Each certificate's key is decoded before any is trusted: a third of a millisecond, on some curves a whole one. Where a certificate describes the curve
- * itself, as nobody does (RFC 5480 forbids it, and OpenSSL refuses it afterwards), its author can make that half a second. */
+ * Each certificate's key is decoded before any is trusted: a fifth of a millisecond with OpenSSL 3.0. Of a point that is written by one coordinate the
+ * other is a root, which takes a whole one on some curves; where a certificate describes the curve itself (RFC 5480 forbids it, and OpenSSL refuses it
+ * afterwards), its author can make that half a second. Nobody does either: keys are points with both coordinates, on a curve that has a name. */
 #ifndef JOBHOOK_DELIVERY_TLS_CHAIN_H
 #define JOBHOOK_DELIVERY_TLS_CHAIN_H
 
 #include "consumer/base/text.h"
 
 enum {
-    TLS_CHAIN_MAX = 20,            /* certificates */
+    TLS_CHAIN_MAX = 10,            /* certificates; a CA's have three or four */
     TLS_CHAIN_ALGORITHMS_MAX = 100 /* in a list; there are some thirty */
 };
 

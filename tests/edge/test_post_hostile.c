@@ -349,7 +349,9 @@ Test(post_hostile, key_exchange_without_curves_is_refused)
 Test(post_hostile, chains_that_cost_much_are_refused)
 {
     const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-    const struct tls_options costly[] = { { .more_certificates = 200 }, { .more_certificates = TLS_CHAIN_MAX }, { .own_curve = true } };
+    const struct tls_options costly[] = {
+        { .more_certificates = 200 }, { .more_certificates = TLS_CHAIN_MAX }, { .own_curve = true }, { .half_point = true }
+    };
     for (size_t i = 0; i < COUNT_OF(versions) * COUNT_OF(costly); i++) {
         struct tls_options options = costly[i / COUNT_OF(versions)];
         options.newest_protocol = versions[i % COUNT_OF(versions)];
@@ -404,7 +406,7 @@ Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
     cr_expect_geq(resumed, 3);
     post_five((struct tls_options){ .close_each = true, .ticket_bytes = 60000 }, &connections, &resumed);
     cr_expect_eq(resumed, 0);
-    post_five((struct tls_options){ .close_each = true, .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
+    post_five((struct tls_options){ .close_each = true, .more_certificates = TLS_CHAIN_MAX - 1, .long_certificates = true }, &connections, &resumed);
     cr_expect_eq(resumed, 0);
 }
 
@@ -412,7 +414,7 @@ Test(post_hostile, sessions_that_take_much_memory_are_not_kept)
 Test(post_hostile, connections_that_take_much_memory_are_not_kept)
 {
     int connections, resumed;
-    const struct tls_options fine[] = { { .more_certificates = 10 },
+    const struct tls_options fine[] = { { .more_certificates = TLS_CHAIN_MAX - 1 },
                                         { .more_certificates = 1, .long_certificates = true },
                                         { .more_certificates = 3, .long_certificates = true, .same_again = true } };
     for (size_t i = 0; i < COUNT_OF(fine); i++) {
@@ -421,7 +423,7 @@ Test(post_hostile, connections_that_take_much_memory_are_not_kept)
     }
     post_five((struct tls_options){ .more_certificates = 3, .long_certificates = true }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d: extensions may take fifty times as much", connections, resumed);
-    post_five((struct tls_options){ .more_certificates = 18, .long_certificates = true }, &connections, &resumed);
+    post_five((struct tls_options){ .more_certificates = TLS_CHAIN_MAX - 1, .long_certificates = true }, &connections, &resumed);
     cr_expect(connections == 5 && resumed == 0, "%d %d", connections, resumed);
 }
 
@@ -438,7 +440,7 @@ Test(post_hostile, connections_with_long_tickets_are_not_kept)
     }
 }
 
-static int added; /* certificates to the chain, before it is shown again */
+static int added, times; /* certificates to the chain, before it is shown again; and how often it is */
 
 /* TLS 1.2 lets a receiver shake hands anew before it answers. */
 static bool shake_hands_anew(void *ssl)
@@ -449,9 +451,12 @@ static bool shake_hands_anew(void *ssl)
         SSL_add1_chain_cert(ssl, SSL_get_certificate(ssl));
     SSL_set_options(ssl, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
     fcntl(ready.fd, F_SETFL, O_NONBLOCK);
-    bool fine = SSL_renegotiate(ssl) == 1 && SSL_do_handshake(ssl) == 1;
-    while (fine && SSL_renegotiate_pending(ssl) && poll(&ready, 1, -1) == 1)
-        fine = SSL_peek(ssl, &byte, 1) > 0 || SSL_get_error(ssl, -1) == SSL_ERROR_WANT_READ;
+    bool fine = true;
+    for (int i = 0; fine && i < times; i++) {
+        fine = SSL_renegotiate(ssl) == 1 && SSL_do_handshake(ssl) == 1;
+        while (fine && SSL_renegotiate_pending(ssl) && poll(&ready, 1, -1) == 1)
+            fine = SSL_peek(ssl, &byte, 1) > 0 || SSL_get_error(ssl, -1) == SSL_ERROR_WANT_READ;
+    }
     fcntl(ready.fd, F_SETFL, 0);
     return fine && SSL_write(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) > 0;
 }
@@ -462,11 +467,21 @@ Test(post_hostile, connections_that_grow_in_the_middle_are_not_kept)
     const struct tls_options options = { .act = shake_hands_anew, .newest_protocol = TLS1_2_VERSION, .long_certificates = true };
     int connections, resumed;
     added = 0;
+    times = 1;
     post_five(options, &connections, &resumed);
     cr_expect_eq(connections, 1);
-    added = 10;
+    added = TLS_CHAIN_MAX - 1;
     post_five(options, &connections, &resumed);
     cr_expect_eq(connections, 5);
+}
+
+/* Once is enough to ask for a certificate of ours. */
+Test(post_hostile, a_second_handshake_behind_a_request_is_one_too_many)
+{
+    added = 0;
+    times = 2;
+    struct posted posted = post_tls((struct tls_options){ .act = shake_hands_anew, .newest_protocol = TLS1_2_VERSION });
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
 }
 
 /* Eight thousand of them fit in a message, and take 1.4 MB. Whoever goes on with a session does not ask again. */

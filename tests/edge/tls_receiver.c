@@ -166,10 +166,10 @@ static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsig
     return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
-static void add_certificate_with_own_curve(SSL_CTX *context, const struct tls_options *options)
+static void add_certificate_with_key(SSL_CTX *context, const struct tls_options *options, const char *parameter, const char *value)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    assert(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT) == 1);
+    assert(EVP_PKEY_set_utf8_string_param(key, parameter, value) == 1);
     SSL_CTX_add0_chain_cert(context, make_certificate(key, options, NULL, NULL));
     EVP_PKEY_free(key);
 }
@@ -193,7 +193,9 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     for (int i = 0; i < options->more_certificates; i++)
         SSL_CTX_add0_chain_cert(context, options->same_again ? X509_dup(certificate) : make_certificate(key, options, NULL, NULL));
     if (options->own_curve)
-        add_certificate_with_own_curve(context, options);
+        add_certificate_with_key(context, options, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT);
+    if (options->half_point)
+        add_certificate_with_key(context, options, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED);
 #ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
     SSL_CTX_compress_certs(context, 0); /* for whoever offers to unpack them */
 #endif

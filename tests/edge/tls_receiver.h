@@ -29,6 +29,7 @@ struct tls_options {
     size_t points_bytes;    /* about, of where lists of revoked certificates are */
     bool relative_point;    /* likewise, one, named relative to the issuer */
     bool own_curve;         /* another one, whose key is on a curve that it describes */
+    bool half_point;        /* likewise, whose key is a point by one coordinate */
     int names;              /* of CAs, empty ones, for a certificate of the client that it can do without */
     int newest_protocol;    /* TLS1_2_VERSION; 0: all */
     const char *groups;     /* TLS 1.3 with these alone */

@@ -48,7 +48,7 @@ static bool may_be_read(const struct message *message, size_t length, bool tls13
     return may;
 }
 
-Test(tls_chain, twenty_certificates_are_enough)
+Test(tls_chain, ten_certificates_are_enough)
 {
     for (int tls13 = 0; tls13 < 2; tls13++) {
         struct message most = make(TLS_CHAIN_MAX, "certificate", 11, tls13), more = make(TLS_CHAIN_MAX + 1, "certificate", 11, tls13);
@@ -65,19 +65,35 @@ Test(tls_chain, empty_certificates_count_as_well)
     cr_expect_not(may_be_read(&more, more.length, false));
 }
 
-Test(tls_chain, no_curve_is_described)
+#define EC    "\x2a\x86\x48\xce\x3d\x02\x01"
+#define P_256 "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+#define P_224 "\x06\x05\x2b\x81\x04\x00\x21"
+#define KEY(text, may)                                                                                                                               \
+    {                                                                                                                                                \
+        text, sizeof(text) - 1, may                                                                                                                  \
+    }
+
+Test(tls_chain, keys_on_curves_are_points_with_both_coordinates_on_a_curve_with_a_name)
 {
     static const struct {
         const char *key;
         size_t length;
         bool may;
     } cases[] = {
-        { "\x06\x07\x2a\x86\x48\xce\x3d\x01\x01 prime", 15, false },
-        { "\x06\x07\x2a\x86\x48\xce\x3d\x01\x02", 9, false },
-        { "\x06\x81\x07\x2a\x86\x48\xce\x3d\x01\x01", 10, false }, /* lengths in BER */
-        { "\x06\x84\x00\x00\x00\x07\x2a\x86\x48\xce\x3d\x01\x01", 13, false },
-        { "\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", 9, true },      /* an EC key */
-        { "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 10, true }, /* on P-256 */
+        KEY(EC P_256 "\x03\x42\x00\x04 both", true),
+        KEY(EC P_224 "\x03\x3a\x00\x04 both", true),
+        KEY(EC P_256 "\x03\x81\x42\x00\x04 both", true), /* lengths in BER */
+        KEY(EC P_256 "\x03\x84\x00\x00\x00\x42\x00\x04 both", true),
+        KEY(EC P_256 "\x03\x22\x00\x02 one", false),
+        KEY(EC P_256 "\x03\x22\x00\x03 one", false),
+        KEY(EC P_256 "\x03\x42\x00\x06 both, one of them again", false),
+        KEY(EC P_256 "\x03\x81\x22\x00\x02 one", false),
+        KEY(EC P_256 "\x03\x84\x00\x00\x00\x22\x00\x02 one", false),
+        KEY(EC P_256 "\x23\x80\x03\x42\x00\x04 in pieces", false),
+        KEY(EC "\x06\x81\x05\x2b\x81\x04\x00\x21\x03\x1d\x00\x02 one", false),
+        KEY(EC "\x30\x10\x02\x01\x01 a description", false),
+        KEY("\x2a\x81\x1c\xcf\x55\x01\x82\x2d" P_224, false),
+        KEY(EC P_256 "\x03\x42\x00\x04 both" EC P_224 "\x03\x1d\x00\x02 one", false),
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct message message = make(1, cases[i].key, cases[i].length, i % 2 == 0);
