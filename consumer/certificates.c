@@ -3,6 +3,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
+#include "consumer/base/stamp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,6 +75,11 @@ static bool end_of(const X509 *certificate, int64_t *expires_s)
 
 bool certificate_read(const char *path, int64_t *expires_s, struct text *problem)
 {
+    struct stamp stamp;
+    if (stamp_read(path, &stamp) && !stamp_is_regular(&stamp)) { /* opening a FIFO would wait for its writer */
+        text_append_string(problem, "is no regular file");
+        return false;
+    }
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         text_printf(problem, "cannot be read: %s", strerror(errno));

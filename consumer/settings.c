@@ -165,6 +165,13 @@ static bool take(struct reading *reading, struct slice name, struct settings_giv
     return fine;
 }
 
+/* Whoever names a file wants what is in it: an empty one, such as a secret that is not there yet, must not mean that there is none. Headers may come
+ * into theirs later, which is read again. */
+static bool is_file_with_nothing(const struct row *row, const struct settings_given *given)
+{
+    return given->file != NULL && given->value[0] == '\0' && row->parse != parse_otlp_headers;
+}
+
 static void read_row(struct reading *reading, const struct row *row, struct settings_given *given)
 {
     if (!take(reading, slice_of(row->shown.name), given))
@@ -176,6 +183,10 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
         given->value = memory_copy(row->shown.default_value, strlen(row->shown.default_value));
     if (row->shown.required && given->value[0] == '\0') {
         text_printf(reading->mistakes, "%s is not set: %s\n", row->shown.name, row->shown.meaning);
+        return;
+    }
+    if (is_file_with_nothing(row, given)) {
+        text_printf(reading->mistakes, "%s_FILE=%s: holds nothing\n", row->shown.name, given->file);
         return;
     }
     struct text problem;

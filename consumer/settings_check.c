@@ -127,14 +127,14 @@ void settings_check_kafka(const struct settings *settings, struct text *mistakes
             text_printf(mistakes, "%s\n", problem);
 }
 
-/* Whoever names a file wants signatures, or to be asked: an empty one must not mean that there are none. */
+/* Whoever names a file wants to be asked, and whoever chooses a scope wants signatures. */
 static void check_secrets(const struct settings *settings, struct text *mistakes)
 {
-    const char *keys = settings_file(settings, "JOBHOOK_SIGNING_KEYS"), *tokens = settings_file(settings, "JOBHOOK_API_TOKENS");
-    if (keys != NULL && settings->signing_keys.count == 0)
-        text_printf(mistakes, "JOBHOOK_SIGNING_KEYS_FILE=%s: holds no key\n", keys);
+    const char *tokens = settings_file(settings, "JOBHOOK_API_TOKENS");
     if (tokens != NULL && settings->api_tokens.count == 0)
         text_printf(mistakes, "JOBHOOK_API_TOKENS_FILE=%s: holds no token\n", tokens);
+    if (settings->signing_scope != SIGNATURE_SHARED && settings->signing_keys.count == 0)
+        text_append_string(mistakes, "JOBHOOK_SIGNING_SCOPE is for JOBHOOK_SIGNING_KEYS, which is not set: nothing would be signed\n");
 }
 
 /* Events would be read as attempts, and attempts as events. */

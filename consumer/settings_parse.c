@@ -314,6 +314,14 @@ static bool has_http_scheme(struct slice value)
     return slice_starts_with(value, "http://") || slice_starts_with(value, "https://");
 }
 
+static int take_brackets(struct slice *host)
+{
+    if (!slice_starts_with(*host, "[") || host->start[host->length - 1] != ']')
+        return AF_INET;
+    *host = (struct slice){ host->start + 1, host->length - 2 };
+    return AF_INET6;
+}
+
 /* Splits "host:port" or "[host]:port"; false when it is neither. */
 static bool split_port(struct slice value, struct slice *host, struct slice *port, int *family)
 {
@@ -322,11 +330,7 @@ static bool split_port(struct slice value, struct slice *host, struct slice *por
         return false;
     *host = (struct slice){ value.start, (size_t)(colon - value.start) };
     *port = (struct slice){ colon + 1, value.length - host->length - 1 };
-    *family = AF_INET;
-    if (slice_starts_with(*host, "[") && host->start[host->length - 1] == ']') {
-        *host = (struct slice){ host->start + 1, host->length - 2 };
-        *family = AF_INET6;
-    }
+    *family = take_brackets(host);
     return true;
 }
 
@@ -376,12 +380,17 @@ static bool are_credentials(struct slice value)
     return true;
 }
 
+static bool is_server(struct slice server)
+{
+    struct slice host, port;
+    uint64_t number = 0;
+    int family;
+    return split_port(server, &host, &port, &family) && is_host(host, family) && slice_to_u64(port, UINT16_MAX, &number) && number > 0;
+}
+
 /* Without a port libcurl would take one of its own choice; a path it would leave out. */
 static bool is_proxy(struct slice value)
 {
-    struct slice server, host, port;
-    uint64_t number = 0;
-    int family;
     if (!has_http_scheme(value) || has_odd_bytes(value, true))
         return false;
     const char *start = strchr(value.start, '/') + 2, *end = value.start + value.length;
@@ -390,9 +399,9 @@ static bool is_proxy(struct slice value)
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (at != NULL && !are_credentials((struct slice){ start, (size_t)(at - start) }))
         return false;
-    server.start = at == NULL ? start : at + 1;
-    server.length = (size_t)(end - server.start);
-    return split_port(server, &host, &port, &family) && is_host(host, family) && slice_to_u64(port, UINT16_MAX, &number) && number > 0;
+    if (at != NULL)
+        start = at + 1;
+    return is_server((struct slice){ start, (size_t)(end - start) });
 }
 
 bool parse_proxy(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
@@ -401,6 +410,16 @@ bool parse_proxy(const struct row *row, struct slice value, struct settings *set
         return refuse(problem, "must be http://[user:password@]host:port or https://…, without a path, the host a name in DNS, an IPv4 or an [IPv6] "
                                "address; /, ?, #, @ and % in a password are written %2F, %3F, %23, %40 and %25, and it holds no control character");
     return keep(row, value, settings);
+}
+
+/* The port may be left out. */
+static bool has_server(struct slice url)
+{
+    const char *start = strchr(url.start, '/') + 2;
+    struct slice server = { start, strcspn(start, "/") }, host = server;
+    bool has_port = memchr(start, ':', server.length) != NULL && start[server.length - 1] != ']';
+    int family = take_brackets(&host);
+    return has_port ? is_server(server) : is_host(host, family);
 }
 
 bool parse_otlp_endpoint(const struct row *row, struct slice value, struct settings *settings, struct text *problem)
@@ -415,6 +434,8 @@ bool parse_otlp_endpoint(const struct row *row, struct slice value, struct setti
         return refuse(problem, "must not hold a login: JOBHOOK_OTLP_HEADERS is for that");
     if (memchr(value.start, '?', value.length) != NULL || memchr(value.start, '#', value.length) != NULL)
         return refuse(problem, "must not hold a query or a fragment");
+    if (!has_server(value))
+        return refuse(problem, "must name a host in DNS, an IPv4 or an [IPv6] address, and perhaps a port from 1 to 65535");
     if (value.length >= sizeof(path) - 1 && slice_is((struct slice){ value.start + value.length - (sizeof(path) - 1), sizeof(path) - 1 }, path))
         return refuse(problem, "must not end with /v1/traces: that is added");
     return keep(row, value, settings);

@@ -145,7 +145,19 @@ Test(settings, a_collector_of_traces_is_a_plain_base_url)
         { "https://key@collector", "must not hold a login: JOBHOOK_OTLP_HEADERS is for that" },
         { "https://collector?a=b", "must not hold a query or a fragment" },
         { "http://collector:4318/v1/traces", "must not end with /v1/traces: that is added" },
+        { "http://", "must be http://host:port or https://…, without a slash at its end" },
+        { "http://:", "must name a host in DNS, an IPv4 or an [IPv6] address, and perhaps a port from 1 to 65535" },
+        { "http://[::", "must name a host in DNS, an IPv4 or an [IPv6] address, and perhaps a port from 1 to 65535" },
+        { "http://user:hush", "must name a host in DNS, an IPv4 or an [IPv6] address, and perhaps a port from 1 to 65535" },
+        { "http://127.0.0.1:99999", "must name a host in DNS, an IPv4 or an [IPv6] address, and perhaps a port from 1 to 65535" },
+        { "https://a b/c", "must be http://host:port or https://…, without a slash at its end" },
     };
+    static const char *const fine[] = { "http://collector", "http://collector/otlp", "https://[::1]", "https://[::1]:4318/a:b",
+                                        "http://127.0.0.1:4318" };
+    for (size_t i = 0; i < COUNT_OF(fine); i++) {
+        cr_expect(READ(entry("JOBHOOK_OTLP_ENDPOINT=%s", fine[i])), "%s: %s", fine[i], mistakes.start);
+        settings_finish(&settings);
+    }
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         cr_expect_not(READ(entry("JOBHOOK_OTLP_ENDPOINT=%s", cases[i].value)));
         expect_mistake(entry("JOBHOOK_OTLP_ENDPOINT=***: %s", cases[i].mistake)); /* a login that must not be there is one all the same */
@@ -819,11 +831,10 @@ Test(settings, signing_keys_are_read_newest_first)
     cr_assert_eq(settings.signing_scope, SIGNATURE_SHARED);
     cr_assert_null(settings_file(&settings, "JOBHOOK_SIGNING_KEYS"));
     settings_finish(&settings);
-    must_read("JOBHOOK_SIGNING_SCOPE=origin");
+    cr_assert(READ("JOBHOOK_SIGNING_KEYS=" KEY_ONE, "JOBHOOK_SIGNING_SCOPE=origin"));
     cr_assert_eq(settings.signing_scope, SIGNATURE_ORIGIN);
-    cr_assert_eq(settings.signing_keys.count, 0);
     settings_finish(&settings);
-    must_read("JOBHOOK_SIGNING_SCOPE=url");
+    cr_assert(READ("JOBHOOK_SIGNING_KEYS=" KEY_ONE, "JOBHOOK_SIGNING_SCOPE=url"));
     cr_assert_eq(settings.signing_scope, SIGNATURE_URL);
 }
 
@@ -836,12 +847,26 @@ Test(settings, signing_keys_come_from_a_file_that_is_named_for_reading_it_again)
     unlink(file);
 }
 
-Test(settings, a_file_of_signing_keys_that_holds_none_is_a_mistake)
+Test(settings, a_file_with_nothing_is_no_way_to_leave_a_setting_out)
 {
-    const char *file = temporary_file("\n", 1);
-    cr_assert_not(READ(entry("JOBHOOK_SIGNING_KEYS_FILE=%s", file)));
-    expect_mistake(entry("JOBHOOK_SIGNING_KEYS_FILE=%s: holds no key", file));
-    unlink(file);
+    static const char *const names[] = { "JOBHOOK_PROXY", "JOBHOOK_EGRESS_DENY", "JOBHOOK_SIGNING_KEYS", "JOBHOOK_CA_FILE", "JOBHOOK_MAX_IN_FLIGHT" };
+    for (size_t length = 0; length < 2; length++) {
+        const char *file = temporary_file("\n", length);
+        for (size_t i = 0; i < COUNT_OF(names); i++) {
+            char name[128], mistake[256];
+            snprintf(name, sizeof(name), "%s_FILE=%s", names[i], file);
+            snprintf(mistake, sizeof(mistake), "%s: holds nothing", name);
+            cr_assert_not(READ(name));
+            expect_mistake(mistake);
+        }
+        unlink(file);
+    }
+}
+
+Test(settings, a_scope_of_signatures_needs_keys)
+{
+    cr_assert_not(READ("JOBHOOK_SIGNING_SCOPE=origin"));
+    expect_mistake("JOBHOOK_SIGNING_SCOPE is for JOBHOOK_SIGNING_KEYS, which is not set: nothing would be signed");
 }
 
 #define TOKEN "0123456789abcdef0123456789abcdef"
