@@ -97,10 +97,10 @@ def test_files_that_run_would_not_start_with_are_named(hook, folder):
     authority = Authority(folder)
     certificate, other_key = authority.sign("one")[0], authority.sign("two")[1]
     _, found = doctor(hook, JOBHOOK_CA_FILE=folder)
-    assert [(state, text) for state, text, _ in found["JOBHOOK_CA_FILE"]] == [("broken", f"{folder} holds no certificates in PEM form, or cannot be read")]
+    assert [(state, text) for state, text, _ in found["JOBHOOK_CA_FILE"]] == [("broken", f"{folder} is no regular file")]
     _, found = doctor(hook, JOBHOOK_CLIENT_CERT=certificate, JOBHOOK_CLIENT_KEY=other_key, JOBHOOK_OTLP_ENDPOINT="https://127.0.0.1:1", JOBHOOK_OTLP_CA_FILE="/dev/null")
     assert [(state, text) for state, text, _ in found["JOBHOOK_CLIENT_KEY"]] == [("broken", f"{other_key} does not belong to the certificate")]
-    assert [(state, text) for state, text, _ in found["JOBHOOK_OTLP_CA_FILE"]] == [("broken", "/dev/null holds no certificate in PEM")]
+    assert [(state, text) for state, text, _ in found["JOBHOOK_OTLP_CA_FILE"]] == [("broken", "/dev/null is no regular file")]
 
 
 def test_urls_are_judged_as_the_service_does(hook):

@@ -90,9 +90,9 @@ def test_files_that_tls_cannot_use_stop_check_as_they_stop_run(command, folder, 
     with open(page, "w") as f:
         f.write("<html>")
     settings = {**GOOD, "JOBHOOK_HTTP_LISTEN": "127.0.0.1:0"}
-    for ca in (folder, "/dev/null", page):
+    for ca, problem in ((folder, "is no regular file"), ("/dev/null", "is no regular file"), (page, "holds no certificates")):
         status, output, errors = run([command], **settings, JOBHOOK_CA_FILE=ca)
-        assert status == 1 and "JOBHOOK_CA_FILE" in errors + output and "holds no certificates" in errors + output, ca
+        assert status == 1 and "JOBHOOK_CA_FILE" in errors + output and problem in errors + output, ca
     status, output, errors = run([command], **settings, JOBHOOK_CLIENT_CERT=certificate, JOBHOOK_CLIENT_KEY=other_key)
     assert status == 1 and "JOBHOOK_CLIENT_KEY" in errors + output and "does not belong to the certificate" in errors + output
     if command == "check":
