@@ -420,8 +420,6 @@ static void init_lanes(struct lanes *lanes, struct uv_loop_s *loop, const struct
     shared->loop = loop;
     shared->timers = timers_create(uv_now(loop));
     shared->wires = wires_create(loop, lane_wire_ready, options->attempt_timeout_ms);
-    if (options->proxy != NULL)
-        wires_spare_ports(shared->wires);
     shared->tls = lanes->for_posts.tls;
     list_init(&shared->kicked);
     list_init(&shared->touched);

@@ -65,7 +65,6 @@ struct wires {
     uv_prepare_t turn; /* of the loop begins */
     size_t open;       /* ours, seen */
     size_t closing;    /* libuv has not let go of yet */
-    bool spare_ports;
     bool destroyed;
 };
 
@@ -230,11 +229,6 @@ static bool may_be_left(struct wires *wires, size_t bytes)
     return true;
 }
 
-void wires_spare_ports(struct wires *wires)
-{
-    wires->spare_ports = true;
-}
-
 void wires_close(struct wires *wires, int fd, bool cut)
 {
     static const struct linger no_time = { .l_onoff = 1 };
@@ -242,7 +236,7 @@ void wires_close(struct wires *wires, int fd, bool cut)
     if (wire != NULL)
         wire_forget(wire); /* before close: the loop takes the descriptor off its epoll set */
     size_t unsent = socket_unsent(fd);
-    if (unsent > 0 ? cut || !may_be_left(wires, unsent) : wires->spare_ports)
+    if (unsent > 0 && (cut || !may_be_left(wires, unsent)))
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_time, sizeof(no_time));
     close(fd);
 }

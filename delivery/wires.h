@@ -19,9 +19,6 @@ typedef void wires_ready(void *owner, int fd, unsigned events);
 
 /* A peer that takes nothing of what was written for `patience_ms`, or a few bytes now and then, loses its connection, open or closed. */
 struct wires *wires_create(struct uv_loop_s *loop, wires_ready *ready, uint64_t patience_ms);
-/* All wires lead to one address, a proxy's: whoever closes a connection first keeps its port for a minute, so they are reset, unless something is unsent.
- * 470 a second would use up all ports. */
-void wires_spare_ports(struct wires *wires);
 /* What is still open is forgotten, not closed: whoever watched it has closed it. The memory goes when the loop has run once more. */
 void wires_destroy(struct wires *wires);
 
