@@ -98,6 +98,8 @@ static void say_start(const struct settings *settings)
         log_warn("JOBHOOK_EGRESS_ALLOW opens addresses that are closed by default", LOG_I("ranges", settings->guard.allow_count));
     if (settings->guard.has_nat64)
         log_warn("JOBHOOK_EGRESS_NAT64: addresses in its prefix are judged by the IPv4 address inside; without such a NAT they lead elsewhere");
+    if (settings->signing_scope != SIGNATURE_SHARED && settings->signing_keys.count == 0)
+        log_warn("JOBHOOK_SIGNING_SCOPE is set, and JOBHOOK_SIGNING_KEYS is not: nothing is signed");
     if (settings->signing_scope == SIGNATURE_SHARED && signature_keys_have_symmetric(&settings->signing_keys))
         log_warn("every receiver knows the same whsec_ key and could forge events for the others: set JOBHOOK_SIGNING_SCOPE=origin or url");
 }

@@ -165,8 +165,13 @@ static bool take(struct reading *reading, struct slice name, struct settings_giv
     return fine;
 }
 
-/* Whoever names a file wants what is in it: an empty one, such as a secret that is not there yet, must not mean that there is none. Headers may come
- * into theirs later, which is read again. */
+/* Whoever names a file wants what is in it: an empty one, such as a secret that is not there yet, must not mean that there is none. */
+static void report_empty(struct reading *reading, struct slice name, const char *file)
+{
+    text_printf(reading->mistakes, SLICE_FORMAT "%s=%s: holds nothing\n", SLICE_ARGS(name), FILE_SUFFIX, file);
+}
+
+/* Headers may come into theirs later, which is read again. */
 static bool is_file_with_nothing(const struct row *row, const struct settings_given *given)
 {
     return given->file != NULL && given->value[0] == '\0' && row->parse != parse_otlp_headers;
@@ -186,7 +191,7 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
         return;
     }
     if (is_file_with_nothing(row, given)) {
-        text_printf(reading->mistakes, "%s_FILE=%s: holds nothing\n", row->shown.name, given->file);
+        report_empty(reading, slice_of(row->shown.name), given->file);
         return;
     }
     struct text problem;
@@ -211,7 +216,9 @@ static void read_kafka(struct reading *reading, struct slice name)
     struct text problem;
     text_init(&problem, 1000);
     bool taken = take(reading, name, &given);
-    if (taken && settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
+    if (taken && given.file != NULL && given.value[0] == '\0') {
+        report_empty(reading, name, given.file);
+    } else if (taken && settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
         reading->settings->kafka[reading->settings->kafka_count - 1].file = given.file;
         given.file = NULL;
     } else if (taken) {

@@ -127,14 +127,12 @@ void settings_check_kafka(const struct settings *settings, struct text *mistakes
             text_printf(mistakes, "%s\n", problem);
 }
 
-/* Whoever names a file wants to be asked, and whoever chooses a scope wants signatures. */
+/* Whoever names a file wants to be asked: one without tokens must not mean that there are none. */
 static void check_secrets(const struct settings *settings, struct text *mistakes)
 {
     const char *tokens = settings_file(settings, "JOBHOOK_API_TOKENS");
     if (tokens != NULL && settings->api_tokens.count == 0)
         text_printf(mistakes, "JOBHOOK_API_TOKENS_FILE=%s: holds no token\n", tokens);
-    if (settings->signing_scope != SIGNATURE_SHARED && settings->signing_keys.count == 0)
-        text_append_string(mistakes, "JOBHOOK_SIGNING_SCOPE is for JOBHOOK_SIGNING_KEYS, which is not set: nothing would be signed\n");
 }
 
 /* Events would be read as attempts, and attempts as events. */

@@ -52,7 +52,9 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
         post->saw.blocked = true;
         return CURL_SOCKET_BAD;
     }
-    post->saw.ipv6 = post->saw.ipv6 || address->family == AF_INET6;
+    post->saw.ipv6 = (struct sockaddr_in6){ .sin6_family = AF_UNSPEC };
+    if (address->family == AF_INET6)
+        memcpy(&post->saw.ipv6, &address->addr, sizeof(post->saw.ipv6));
     int fd = wires_open(post->shared->wires, address->family, address->socktype, address->protocol);
     /* An address family that this machine does not have is no lack of ours: the next address is tried. */
     if (fd < 0 && errno != EAFNOSUPPORT) {

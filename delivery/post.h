@@ -12,6 +12,8 @@
 #include "delivery/post_tls.h"
 #include "delivery/wires.h"
 
+#include <netinet/in.h>
+
 struct lane;
 
 enum {
@@ -51,22 +53,22 @@ enum post_step {
 
 /* What the callbacks saw of this attempt; zeroed for each. */
 struct post_sight {
-    bool blocked;           /* an address was refused, or the parsers disagree */
-    bool peer_gone;         /* the receiver reset the connection right behind the handshake */
-    bool prepared;          /* libcurl was about to send: connected, and bytes may have left */
-    bool resend_refused;    /* libcurl wanted to send it again */
-    bool http1_wanted;      /* likewise, by HTTP/1.1, as the receiver asked for that */
-    bool in_headers;        /* between a status line and its empty line */
-    bool has_field;         /* since a status line, a proxy's as well */
-    bool headers_done;      /* of the final status */
-    bool headers_too_large; /* provisional answers without end, or headers */
-    bool body_cut;          /* our limit on the body ended it */
-    bool http2;             /* agreed upon by TLS */
-    bool unfit;             /* its connection takes much memory or, with HTTP/1, has something that nobody has read */
-    bool timed_out;         /* our deadline ended it */
-    bool ipv6;              /* such an address was dialled, or tried to be */
-    int local_error;        /* errno of a failure on this machine */
-    int status;             /* of the last status line */
+    bool blocked;             /* an address was refused, or the parsers disagree */
+    bool peer_gone;           /* the receiver reset the connection right behind the handshake */
+    bool prepared;            /* libcurl was about to send: connected, and bytes may have left */
+    bool resend_refused;      /* libcurl wanted to send it again */
+    bool http1_wanted;        /* likewise, by HTTP/1.1, as the receiver asked for that */
+    bool in_headers;          /* between a status line and its empty line */
+    bool has_field;           /* since a status line, a proxy's as well */
+    bool headers_done;        /* of the final status */
+    bool headers_too_large;   /* provisional answers without end, or headers */
+    bool body_cut;            /* our limit on the body ended it */
+    bool http2;               /* agreed upon by TLS */
+    bool unfit;               /* its connection takes much memory or, with HTTP/1, has something that nobody has read */
+    bool timed_out;           /* our deadline ended it */
+    struct sockaddr_in6 ipv6; /* that was dialled last, or tried to be; of no family: it was none of IPv6 */
+    int local_error;          /* errno of a failure on this machine */
+    int status;               /* of the last status line */
     int32_t retry_after_s;
     uint32_t header_bytes, header_lines;
     uint32_t proxy_bytes; /* at least, before there was a tunnel */

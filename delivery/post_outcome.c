@@ -96,11 +96,10 @@ static const struct refusal {
 
 /* Where IPv6 was switched off while the system ran, as it is in many containers, it is an address of ours that is missing, and not a port. Who has
  * none learns it without sending anything. */
-static bool has_ipv6(void)
+static bool has_address_for(const struct sockaddr_in6 *peer)
 {
-    const struct sockaddr_in6 anywhere = { .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr.s6_addr = { 0x20 } };
     int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool has = fd >= 0 && connect(fd, (const struct sockaddr *)&anywhere, sizeof(anywhere)) == 0;
+    bool has = fd >= 0 && connect(fd, (const struct sockaddr *)peer, sizeof(*peer)) == 0;
     if (fd >= 0)
         close(fd);
     return has;
@@ -108,9 +107,10 @@ static bool has_ipv6(void)
 
 static long connect_error(const struct post *post)
 {
+    const struct sockaddr_in6 *ipv6 = &post->saw.ipv6;
     long error = 0;
     curl_easy_getinfo(post->easy, CURLINFO_OS_ERRNO, &error);
-    return error == EADDRNOTAVAIL && post->saw.ipv6 && !has_ipv6() ? ENETUNREACH : error;
+    return error == EADDRNOTAVAIL && ipv6->sin6_family == AF_INET6 && !has_address_for(ipv6) ? ENETUNREACH : error;
 }
 
 static struct meaning meaning_of_connect(const struct post *post)

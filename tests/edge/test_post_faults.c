@@ -431,7 +431,7 @@ Test(post_faults, that_are_ours_are_called_local)
 }
 
 /* A network of its own, without a way out. */
-static bool is_left_without_ipv6(void)
+static bool is_alone(void)
 {
     struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
     if (unshare(CLONE_NEWNET) != 0)
@@ -439,8 +439,13 @@ static bool is_left_without_ipv6(void)
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     cr_assert_eq(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
     close(fd);
-    FILE *file = fopen("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w");
-    bool fine = file != NULL && fputs("1", file) > 0;
+    return true;
+}
+
+static bool set_network(const char *path, const char *value)
+{
+    FILE *file = fopen(path, "w");
+    bool fine = file != NULL && fputs(value, file) > 0;
     return file != NULL && fclose(file) == 0 && fine;
 }
 
@@ -448,7 +453,7 @@ static bool is_left_without_ipv6(void)
 Test(post_faults, an_ipv6_address_where_there_is_none_of_ours_is_not)
 {
     struct posted posted;
-    if (!is_left_without_ipv6())
+    if (!is_alone() || !set_network("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"))
         cr_skip_test("no network namespace can be made here");
     rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
     rig_begin(&rig, "http://[2606::1]/", &posted);
@@ -456,6 +461,32 @@ Test(post_faults, an_ipv6_address_where_there_is_none_of_ours_is_not)
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_not(posted.outcome.sent);
     rig_close(&rig);
+}
+
+/* By a proxy every connection goes to one address, and whoever closes first keeps the port for a minute. */
+Test(post_faults, want_of_ports_is_ours_with_a_proxy_as_well)
+{
+    if (!is_alone())
+        cr_skip_test("no network namespace can be made here");
+    receiver_start(&receiver, answer_ok);
+    cr_assert(set_network("/proc/sys/net/ipv4/ip_local_port_range", "40000 40000"));
+    const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(receiver.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0, "with the only one");
+    for (int by_proxy = 0; by_proxy < 2; by_proxy++) {
+        struct posted posted;
+        char url[256], proxy[256];
+        rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+        rig_url(proxy, "http", "127.0.0.1", receiver.port, "");
+        rig_open(&rig, (struct lanes_options){ .lane_count = 1, .proxy = by_proxy ? proxy : NULL }, NULL);
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d: %d %s", by_proxy, posted.outcome.kind, posted.detail);
+        cr_expect_not(posted.outcome.sent);
+        rig_close(&rig);
+    }
+    close(fd);
+    receiver_stop(&receiver);
 }
 
 /* libcurl's memory, of which one piece is refused: the one with the number in `refused`, 0 for none. */
