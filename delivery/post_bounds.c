@@ -5,6 +5,7 @@
 #include "consumer/base/memory.h"
 #include "delivery/tls_chain.h"
 #include "delivery/tls_context.h"
+#include "delivery/tls_sessions.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -14,18 +15,17 @@
 #include <time.h>
 
 enum {
-    READS_MAX = 32,                 /* in a row: a record takes two */
-    READ_BYTES_MAX = 65536,         /* likewise: of frames and messages, which are small */
-    BYTES_MAX = 262144,             /* for a handshake, or an answer: of one we take 64 KiB of headers and 16 KiB of body */
-    MESSAGES_MAX = 16,              /* of TLS, for an answer: tickets, new keys */
-    CHAINS_MAX = 1,                 /* likewise of certificates, by another handshake in TLS 1.2: for ours, when it is asked for late */
-    REQUEST_WEIGHT = 8,             /* likewise: asking for our certificate costs a use of our private key, with 4096 bits ten milliseconds */
-    CHAIN_BYTES_MAX = 32768,        /* of certificates */
-    KEPT_BYTES_MAX = 8192,          /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
-    EXTENSION_BYTES_MAX = 1536,     /* likewise of extensions of certificates that are not the receiver's: three CAs' have half of it */
-    NAMES_WEIGHT = 4,               /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
-    UNKNOWN_LIFETIME_S = 24 * 3600, /* of a session without a ticket, in TLS 1.2: it ends with what the receiver remembers */
-    FINITE_FIELD_GROUPS = 1         /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
+    READS_MAX = 32,             /* in a row: a record takes two */
+    READ_BYTES_MAX = 65536,     /* likewise: of frames and messages, which are small */
+    BYTES_MAX = 262144,         /* for a handshake, or an answer: of one we take 64 KiB of headers and 16 KiB of body */
+    MESSAGES_MAX = 16,          /* of TLS, for an answer: tickets, new keys */
+    CHAINS_MAX = 1,             /* likewise of certificates, by another handshake in TLS 1.2: for ours, when it is asked for late */
+    REQUEST_WEIGHT = 8,         /* likewise: asking for our certificate costs a use of our private key, with 4096 bits ten milliseconds */
+    CHAIN_BYTES_MAX = 32768,    /* of certificates */
+    KEPT_BYTES_MAX = 8192,      /* of certificates and ticket: libcurl 8 keeps 50 sessions for each lane, and we 12,288 connections */
+    EXTENSION_BYTES_MAX = 1536, /* likewise of extensions of certificates that are not the receiver's: three CAs' have half of it */
+    NAMES_WEIGHT = 4,           /* likewise of the CAs that our certificate may be from: the smallest name has 4 bytes, and 180 with OpenSSL */
+    FINITE_FIELD_GROUPS = 1     /* the first byte of their numbers in TLS 1.3: ffdhe2048 is 0x0100 */
 };
 
 /* Stands between an SSL and what libcurl gave it to read from. */
@@ -40,17 +40,12 @@ struct gate {
     size_t names_bytes;       /* of the one that asks for ours */
     size_t extension_bytes;   /* in the certificates beside the receiver's own */
     bool large;               /* too large to be kept, when the request began */
-    bool forgetful;           /* the sessions that come in it are not kept */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
 };
 
 static int place_of_gate; /* libcurl may keep something of its own at the place for applications */
 static BIO_METHOD *gate_method;
 static int (*usual_choice)(const SSL *, const SSL_CTX *, int, int, int, void *, void *);
-
-/* libcurl's function, the same for every SSL_CTX. */
-typedef int keep_session(SSL *, SSL_SESSION *);
-static keep_session *_Atomic usual_keeping;
 
 static bool gate_is_closed(const struct gate *gate)
 {
@@ -76,6 +71,8 @@ static int gate_read(BIO *bio, char *bytes, int length)
     gate->reads = gate->read_bytes = 0;
     if (pause || BIO_should_retry(gate->inner))
         BIO_set_retry_read(bio);
+    else
+        tls_sessions_doubt(gate->ssl);
     return count;
 }
 
@@ -125,34 +122,7 @@ static void see_session(struct gate *gate, uint8_t kind, size_t length)
     if (kind == SSL3_MT_NEWSESSION_TICKET && length > gate->ticket_bytes)
         gate->ticket_bytes = length;
     if (gate->chain_bytes + gate->ticket_bytes > KEPT_BYTES_MAX)
-        gate->forgetful = true;
-}
-
-/* A resumed session shows no certificate, and brings the next ticket: as long as there are requests, nobody would see that it has ended. */
-static bool outlives_certificate(const SSL *ssl, const SSL_SESSION *session)
-{
-    const X509 *certificate = SSL_get0_peer_certificate(ssl);
-    unsigned long lifetime_s = SSL_SESSION_get_ticket_lifetime_hint(session); /* OpenSSL heeds it */
-    time_t until = (time_t)(clock_wall_ms() / 1000) + (time_t)(lifetime_s > 0 ? lifetime_s : UNKNOWN_LIFETIME_S);
-    return certificate == NULL || X509_cmp_time(X509_get0_notAfter(certificate), &until) <= 0;
-}
-
-/* 0: OpenSSL frees it. */
-static int on_session(SSL *ssl, SSL_SESSION *session)
-{
-    const struct gate *gate = SSL_get_ex_data(ssl, place_of_gate);
-    keep_session *keep = usual_keeping;
-    bool kept = keep != NULL && gate != NULL && !gate->forgetful && !outlives_certificate(ssl, session);
-    return kept ? keep(ssl, session) : 0;
-}
-
-static void stand_before_sessions(SSL_CTX *context)
-{
-    keep_session *keep = SSL_CTX_sess_get_new_cb(context);
-    if (keep == on_session)
-        return;
-    usual_keeping = keep;
-    SSL_CTX_sess_set_new_cb(context, on_session);
+        tls_sessions_forbid(gate->ssl);
 }
 
 static bool may_be_read(struct slice message, uint8_t kind, bool tls13)
@@ -168,6 +138,13 @@ static void refuse(void *message, size_t length)
     memset((char *)message + SSL3_HM_HEADER_LENGTH, 0, length - SSL3_HM_HEADER_LENGTH);
 }
 
+/* OpenSSL tells of the head of every record, which in TLS 1.3 says nothing, and there of what is inside as well. */
+static bool is_of_application(const SSL *ssl, int type, const void *bytes)
+{
+    int telling = SSL_version(ssl) == TLS1_3_VERSION ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER;
+    return type == telling && *(const uint8_t *)bytes == SSL3_RT_APPLICATION_DATA;
+}
+
 /* OpenSSL tells of every message: of the first one, ours, when libcurl has set up the connection and nothing was read yet. A thousand fit in a
  * record, and OpenSSL would act on all of them before it returns: what follows the last one that is allowed is thrown away, as after a goodbye. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
@@ -179,6 +156,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
         gate_open(ssl);
         return;
     }
+    if (sent && is_of_application(ssl, type, bytes))
+        tls_sessions_trust(ssl);
     if (sent || type != SSL3_RT_HANDSHAKE)
         return;
     uint8_t kind = length > 0 ? *(const uint8_t *)bytes : 0;
@@ -248,7 +227,7 @@ void post_bounds_set(void *ssl_ctx)
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS); /* 33 KB of each connection that waits; libcurl 8 does not */
     SSL_CTX_set_security_callback(ssl_ctx, on_choice);
     take_no_packed_certificates(ssl_ctx);
-    stand_before_sessions(ssl_ctx);
+    tls_sessions_set(ssl_ctx);
 }
 
 void post_bounds_note_extensions(void *ssl, size_t bytes)
@@ -257,7 +236,8 @@ void post_bounds_note_extensions(void *ssl, size_t bytes)
     if (gate == NULL)
         return;
     gate->extension_bytes = bytes;
-    gate->forgetful = gate->forgetful || bytes > EXTENSION_BYTES_MAX;
+    if (bytes > EXTENSION_BYTES_MAX)
+        tls_sessions_forbid(ssl);
 }
 
 void post_bounds_begin(void *ssl, size_t request_bytes)

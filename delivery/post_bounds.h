@@ -1,5 +1,5 @@
-/* What a receiver can do with TLS to the loop, on which everybody's deadlines are kept, and to the next request: bounded here; and how long a session
- * may be resumed. OpenSSL stays inside. */
+/* What a receiver can do with TLS to the loop, on which everybody's deadlines are kept, and to the next request: bounded here. OpenSSL stays
+ * inside. */
 #ifndef JOBHOOK_DELIVERY_POST_BOUNDS_H
 #define JOBHOOK_DELIVERY_POST_BOUNDS_H
 

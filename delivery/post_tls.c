@@ -5,6 +5,7 @@
 #include "consumer/base/stamp.h"
 #include "delivery/post_bounds.h"
 #include "delivery/tls_context.h"
+#include "delivery/tls_sessions.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -289,18 +290,19 @@ static size_t extension_bytes(const X509 *certificate)
 static int verify_cheap(X509_STORE_CTX *chain, void *unused)
 {
     STACK_OF(X509) *shown = X509_STORE_CTX_get0_untrusted(chain);
+    SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
     size_t bytes = 0;
     (void)unused;
     for (int i = 0; i < sk_X509_num(shown); i++) {
         const X509 *certificate = sk_X509_value(shown, i);
-        if (is_costly(certificate)) {
+        if (is_costly(certificate) || (i == 0 && !tls_sessions_is_same_receiver(ssl, certificate))) {
             X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED);
             return 0;
         }
         bool is_own = X509_cmp(certificate, sk_X509_value(shown, 0)) == 0; /* shown twice, by mistake, as well */
         bytes += is_own ? 0 : extension_bytes(certificate);
     }
-    post_bounds_note_extensions(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()), bytes);
+    post_bounds_note_extensions(ssl, bytes);
     return X509_verify_cert(chain);
 }
 

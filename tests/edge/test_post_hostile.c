@@ -484,6 +484,26 @@ Test(post_hostile, a_second_handshake_behind_a_request_is_one_too_many)
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
 }
 
+static bool show_another_certificate(void *ssl)
+{
+    SSL_use_certificate(ssl, SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    return shake_hands_anew(ssl);
+}
+
+/* Nobody would compare it with the host. */
+Test(post_hostile, a_second_handshake_shows_the_certificate_of_the_first)
+{
+    struct tls_options options = {
+        .act = shake_hands_anew, .issued = true, .other_name = "DNS:other.example.com", .newest_protocol = TLS1_2_VERSION
+    };
+    added = 0;
+    times = 1;
+    cr_expect_eq(post_tls(options).outcome.status, 200);
+    options.act = show_another_certificate;
+    struct posted posted = post_tls(options);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
+}
+
 /* Eight thousand of them fit in a message, and take 1.4 MB. Whoever goes on with a session does not ask again. */
 Test(post_hostile, connections_with_many_names_of_authorities_are_not_kept)
 {

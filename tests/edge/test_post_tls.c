@@ -233,12 +233,61 @@ Test(post_tls, sessions_are_resumed)
     cr_expect_geq(resumed_of_five(TLS1_2_VERSION, 0), 3);
 }
 
-/* OpenSSL's tickets live for two hours. */
-Test(post_tls, sessions_that_would_outlive_the_certificate_are_not_resumed)
+/* The ticket, whose life is two hours, is renewed with each connection. */
+Test(post_tls, sessions_end_with_the_certificate)
 {
-    cr_expect_geq(resumed_of_five(TLS1_3_VERSION, 3 * 3600), 3);
-    cr_expect_eq(resumed_of_five(TLS1_3_VERSION, 3600), 0);
-    cr_expect_eq(resumed_of_five(TLS1_2_VERSION, 23 * 3600), 0);
+    const int protocols[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+    enum { VALID_S = 4 };
+    for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+        begin_with(
+            (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true, .newest_protocol = protocols[i], .valid_s = VALID_S },
+            (struct lanes_options){ .ca_file = NULL });
+        for (int posts = 0; posts < 2; posts++) {
+            struct posted posted = post();
+            cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+            rig_run_ms(&rig, 100);
+        }
+        cr_expect_eq(atomic_load(&receiver.resumed), 1);
+        rig_run_ms(&rig, VALID_S * 1000);
+        struct posted posted = post();
+        cr_expect_eq(posted.outcome.kind, OUTCOME_TLS_VERIFY, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        end();
+    }
+}
+
+/* As a host does until it has the certificate of a new customer. Going on with the session of a refused connection would show the wrong one for ever. */
+Test(post_tls, a_wrong_certificate_is_forgotten_with_its_connection)
+{
+    const int protocols[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+    for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+        begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1",
+                                         .issued = true,
+                                         .other_name = "DNS:default.example.com",
+                                         .wrong_first = 2,
+                                         .newest_protocol = protocols[i] },
+                   (struct lanes_options){ .ca_file = NULL });
+        for (int posts = 0; posts < 4; posts++) {
+            struct posted posted = post();
+            cr_expect_eq(posted.outcome.kind, posts < 2 ? OUTCOME_TLS_VERIFY : OUTCOME_ANSWERED, "%d: %d %s", posts, posted.outcome.kind,
+                         posted.detail);
+            rig_run_ms(&rig, 30);
+        }
+        end();
+    }
+}
+
+/* As when another machine takes an address over. libcurl 8.14 has a copy of each ticket, of which there are two. */
+Test(post_tls, a_receiver_that_refuses_sessions_is_soon_met_without_one)
+{
+    begin_with((struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .close_each = true, .resents_sessions = true },
+               (struct lanes_options){ .ca_file = NULL });
+    int refused = 0;
+    cr_assert_eq(post().outcome.status, 200);
+    rig_run_ms(&rig, 30);
+    while (refused < 5 && post().outcome.status != 200)
+        refused++;
+    cr_expect(refused >= 1 && refused <= 2, "%d", refused);
+    end();
 }
 
 static void script_hook(const char *name, int type, struct dns_answer *answer)

@@ -174,6 +174,34 @@ static void add_certificate_with_key(SSL_CTX *context, const struct tls_options 
     EVP_PKEY_free(key);
 }
 
+static int choose_certificate(SSL *ssl, void *pointer)
+{
+    const struct tls_receiver *receiver = pointer;
+    bool wrong = atomic_load(&receiver->connections) <= receiver->options.wrong_first;
+    return wrong ? SSL_use_certificate(ssl, SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl))) : 1;
+}
+
+static void add_other(struct tls_receiver *receiver, SSL_CTX *context, EVP_PKEY *key, X509 *anchor, EVP_PKEY *ca_key)
+{
+    struct tls_options other = receiver->options;
+    other.subject_alt_name = other.other_name;
+    receiver->other = make_certificate(key, &other, anchor, ca_key);
+    SSL_CTX_set_app_data(context, receiver->other);
+    SSL_CTX_set_cert_cb(context, choose_certificate, receiver);
+}
+
+static int refuse_sessions(SSL *ssl, int *alert, void *unused)
+{
+    const unsigned char *bytes;
+    size_t length;
+    (void)alert;
+    (void)unused;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &bytes, &length) != 1)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 static SSL_CTX *make_context(struct tls_receiver *receiver)
 {
     const struct tls_options *options = &receiver->options;
@@ -184,6 +212,8 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         EVP_PKEY *ca_key = key;
         key = EVP_EC_gen("P-256");
         certificate = make_certificate(key, options, anchor, ca_key);
+        if (options->other_name != NULL)
+            add_other(receiver, context, key, anchor, ca_key);
         EVP_PKEY_free(ca_key);
     }
     if (options->short_key || options->broken_hash)
@@ -205,6 +235,8 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
         SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     }
     limit_exchange(context, options);
+    if (options->resents_sessions)
+        SSL_CTX_set_client_hello_cb(context, refuse_sessions, NULL);
     if (options->ticket_bytes > 0)
         SSL_CTX_set_session_ticket_cb(context, fill_ticket, take_ticket, &receiver->options.ticket_bytes);
     if (options->talk != NULL)
@@ -322,6 +354,7 @@ void tls_receiver_stop(struct tls_receiver *receiver)
     pthread_join(receiver->thread, NULL);
     close(receiver->listener);
     SSL_CTX_free(receiver->context);
+    X509_free(receiver->other);
     unlink(receiver->ca_file);
     unlink(receiver->key_file);
 }

@@ -1,0 +1,164 @@
+#include "delivery/tls_sessions.h"
+
+#include "consumer/base/check.h"
+#include "consumer/base/clock.h"
+#include "consumer/base/memory.h"
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct sessions { /* of one SSL */
+    SSL_SESSION *offered, *held;
+    X509 *certificate; /* when it was trusted */
+    bool trusted, doubted, forbidden;
+};
+
+static int place_of_sessions; /* libcurl keeps something of its own at the place for applications */
+
+/* libcurl's function, the same for every SSL_CTX. */
+typedef int keep_session(SSL *, SSL_SESSION *);
+static keep_session *_Atomic usual_keeping;
+
+/* ---- when a session ends: noted where a server would keep its own data of a ticket, which is copied and written out with the session ---- */
+
+static bool earliest_end(const SSL *ssl, int64_t *end_s)
+{
+    const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+    struct tm parts;
+    *end_s = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, i)), &parts) != 1)
+            return false;
+        int64_t one_s = timegm(&parts);
+        *end_s = one_s < *end_s ? one_s : *end_s;
+    }
+    return sk_X509_num(chain) > 0;
+}
+
+/* A session that goes on with another was copied from it. */
+static bool note_end(const SSL *ssl, SSL_SESSION *session)
+{
+    int64_t end_s;
+    return SSL_session_reused(ssl) || (earliest_end(ssl, &end_s) && SSL_SESSION_set1_ticket_appdata(session, &end_s, sizeof(end_s)) == 1);
+}
+
+static bool has_ended(SSL_SESSION *session)
+{
+    void *noted = NULL;
+    size_t length = 0;
+    int64_t end_s;
+    if (SSL_SESSION_get0_ticket_appdata(session, &noted, &length) != 1 || length != sizeof(end_s))
+        return true;
+    memcpy(&end_s, noted, sizeof(end_s));
+    return end_s <= clock_wall_ms() / 1000;
+}
+
+/* ---- of one connection ---- */
+
+/* Before it says anything. */
+static void begin(SSL *ssl)
+{
+    struct sessions *sessions = memory_create(sizeof(*sessions));
+    SSL_set_ex_data(ssl, place_of_sessions, sessions);
+    sessions->offered = SSL_get1_session(ssl);
+    if (sessions->offered != NULL && has_ended(sessions->offered))
+        SSL_set_session(ssl, NULL);
+}
+
+static void on_info(const SSL *ssl, int where, int result)
+{
+    (void)result;
+    if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_ex_data(ssl, place_of_sessions) == NULL)
+        begin((SSL *)(uintptr_t)ssl);
+}
+
+/* 0: OpenSSL frees it. libcurl finds no connection but in a call that reads or writes, so what is held is given to it when something is sent. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
+    keep_session *keep = usual_keeping;
+    if (keep == NULL || sessions == NULL || sessions->forbidden || !note_end(ssl, session))
+        return 0;
+    if (sessions->trusted)
+        return keep(ssl, session);
+    SSL_SESSION_free(sessions->held);
+    sessions->held = session;
+    return 1;
+}
+
+/* The SSL is being freed. OpenSSL's way to say that a session is not to be offered is to take it from a cache in which it need not be. */
+static void end(void *ssl, void *pointer, CRYPTO_EX_DATA *unused, int place, long number, void *argument)
+{
+    struct sessions *sessions = pointer;
+    (void)unused;
+    (void)place;
+    (void)number;
+    (void)argument;
+    if (sessions == NULL)
+        return;
+    if (sessions->offered != NULL && sessions->doubted && !sessions->trusted)
+        SSL_CTX_remove_session(SSL_get_SSL_CTX(ssl), sessions->offered);
+    SSL_SESSION_free(sessions->offered);
+    SSL_SESSION_free(sessions->held);
+    X509_free(sessions->certificate);
+    free(sessions);
+}
+
+void tls_sessions_trust(void *ssl)
+{
+    struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
+    if (sessions == NULL || sessions->trusted)
+        return;
+    sessions->trusted = true;
+    sessions->certificate = SSL_get1_peer_certificate(ssl);
+    SSL_SESSION_free(sessions->offered);
+    sessions->offered = NULL;
+    SSL_SESSION *held = sessions->held;
+    sessions->held = NULL;
+    if (held != NULL && (sessions->forbidden || usual_keeping(ssl, held) == 0))
+        SSL_SESSION_free(held);
+}
+
+void tls_sessions_doubt(void *ssl)
+{
+    struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
+    if (sessions != NULL)
+        sessions->doubted = true;
+}
+
+void tls_sessions_forbid(void *ssl)
+{
+    struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
+    if (sessions != NULL)
+        sessions->forbidden = true;
+}
+
+bool tls_sessions_is_same_receiver(void *ssl, const void *certificate)
+{
+    const struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
+    return sessions == NULL || sessions->certificate == NULL || X509_cmp(sessions->certificate, certificate) == 0;
+}
+
+/* ---- of all connections of a context ---- */
+
+static void init(void)
+{
+    place_of_sessions = SSL_get_ex_new_index(0, NULL, NULL, NULL, end);
+    assert(place_of_sessions >= 0);
+}
+
+void tls_sessions_set(void *ssl_ctx)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init);
+    keep_session *keep = SSL_CTX_sess_get_new_cb(ssl_ctx);
+    SSL_CTX_set_info_callback(ssl_ctx, on_info);
+    if (keep == on_session)
+        return;
+    usual_keeping = keep;
+    SSL_CTX_sess_set_new_cb(ssl_ctx, on_session);
+}
