@@ -14,7 +14,7 @@
 struct sessions { /* of one SSL */
     SSL_SESSION *offered, *held;
     X509 *certificate; /* when it was trusted */
-    bool trusted, doubted, forbidden;
+    bool trusted, forbidden;
 };
 
 static int place_of_sessions; /* libcurl keeps something of its own at the place for applications */
@@ -71,7 +71,9 @@ static void begin(SSL *ssl)
 
 static void on_info(const SSL *ssl, int where, int result)
 {
-    (void)result;
+    bool alerted = (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (result >> 8) == SSL3_AL_FATAL;
+    if (alerted)
+        tls_sessions_doubt((SSL *)(uintptr_t)ssl);
     if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_ex_data(ssl, place_of_sessions) == NULL)
         begin((SSL *)(uintptr_t)ssl);
 }
@@ -90,18 +92,17 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-/* The SSL is being freed. OpenSSL's way to say that a session is not to be offered is to take it from a cache in which it need not be. */
+/* The SSL is being freed. */
 static void end(void *ssl, void *pointer, CRYPTO_EX_DATA *unused, int place, long number, void *argument)
 {
     struct sessions *sessions = pointer;
+    (void)ssl;
     (void)unused;
     (void)place;
     (void)number;
     (void)argument;
     if (sessions == NULL)
         return;
-    if (sessions->offered != NULL && sessions->doubted && !sessions->trusted)
-        SSL_CTX_remove_session(SSL_get_SSL_CTX(ssl), sessions->offered);
     SSL_SESSION_free(sessions->offered);
     SSL_SESSION_free(sessions->held);
     X509_free(sessions->certificate);
@@ -118,16 +119,32 @@ void tls_sessions_trust(void *ssl)
     SSL_SESSION_free(sessions->offered);
     sessions->offered = NULL;
     SSL_SESSION *held = sessions->held;
+    keep_session *keep = usual_keeping;
     sessions->held = NULL;
-    if (held != NULL && (sessions->forbidden || usual_keeping(ssl, held) == 0))
+    if (held != NULL && (sessions->forbidden || keep == NULL || keep(ssl, held) == 0))
         SSL_SESSION_free(held);
+}
+
+/* libcurl 8.14 keeps copies: it gets one in which no end is noted. */
+static void replace(SSL *ssl, const SSL_SESSION *offered)
+{
+    SSL_SESSION *spent = SSL_SESSION_dup(offered);
+    keep_session *keep = usual_keeping;
+    bool kept = spent != NULL && keep != NULL && SSL_SESSION_set1_ticket_appdata(spent, NULL, 0) == 1 && keep(ssl, spent) != 0;
+    if (!kept)
+        SSL_SESSION_free(spent);
 }
 
 void tls_sessions_doubt(void *ssl)
 {
     struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
-    if (sessions != NULL)
-        sessions->doubted = true;
+    SSL_SESSION *offered = sessions == NULL || sessions->trusted ? NULL : sessions->offered;
+    if (offered == NULL)
+        return;
+    sessions->offered = NULL;
+    SSL_CTX_remove_session(SSL_get_SSL_CTX(ssl), offered); /* it need not be there: from now on it is not offered */
+    replace(ssl, offered);
+    SSL_SESSION_free(offered);
 }
 
 void tls_sessions_forbid(void *ssl)
@@ -137,10 +154,23 @@ void tls_sessions_forbid(void *ssl)
         sessions->forbidden = true;
 }
 
+static const ASN1_OCTET_STRING *names_of(const X509 *certificate)
+{
+    int place = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1);
+    return place < 0 ? NULL : X509_EXTENSION_get_data(X509_get_ext(certificate, place));
+}
+
+static bool have_same_names(const X509 *a, const X509 *b)
+{
+    const ASN1_OCTET_STRING *one = names_of(a), *other = names_of(b);
+    return one != NULL && other != NULL && ASN1_OCTET_STRING_cmp(one, other) == 0;
+}
+
 bool tls_sessions_is_same_receiver(void *ssl, const void *certificate)
 {
     const struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
-    return sessions == NULL || sessions->certificate == NULL || X509_cmp(sessions->certificate, certificate) == 0;
+    const X509 *first = sessions == NULL ? NULL : sessions->certificate;
+    return first == NULL || X509_cmp(first, certificate) == 0 || have_same_names(first, certificate);
 }
 
 /* ---- of all connections of a context ---- */

@@ -2,8 +2,8 @@
  *
  * A connection that goes on with a session shows no certificate: what was found of the first one holds for all that follow. So a session is kept only once
  * something was sent in its connection, when libcurl has compared the certificate with the host; it ends with the first certificate of its chain that
- * ends, however often it was renewed (OpenSSL and libcurl 7.88 know no end of one of TLS 1.2); and one whose offer the receiver answers by ending the
- * connection is not offered again (by libcurl 8.14, which keeps copies, once for each that it has). */
+ * ends, however often it was renewed (OpenSSL and libcurl 7.88 know no end of one of TLS 1.2); and one whose offer the receiver answers by an alert, or by
+ * ending the connection, is not offered again. (libcurl 8.14 has as many of TLS 1.3 as there were tickets.) */
 #ifndef JOBHOOK_DELIVERY_TLS_SESSIONS_H
 #define JOBHOOK_DELIVERY_TLS_SESSIONS_H
 
@@ -14,11 +14,12 @@ void tls_sessions_set(void *ssl_ctx);
 
 /* Of an SSL: something was sent in it, so that libcurl is content with the certificate. */
 void tls_sessions_trust(void *ssl);
-/* The receiver ended the connection. (An alert OpenSSL heeds by itself.) */
+/* The receiver ended the connection. */
 void tls_sessions_doubt(void *ssl);
 /* Those that come in this connection are not kept. */
 void tls_sessions_forbid(void *ssl);
-/* Whether the X509 is the one that was shown when the SSL was trusted, if it is: nobody compares that of a later handshake with the host. */
+/* Whether the X509 is the one that was shown when the SSL was trusted, if it is, or has the same alternative names, as after a renewal: nobody compares
+ * that of a later handshake with the host. */
 bool tls_sessions_is_same_receiver(void *ssl, const void *certificate);
 
 #endif

@@ -190,13 +190,15 @@ static void add_other(struct tls_receiver *receiver, SSL_CTX *context, EVP_PKEY 
     SSL_CTX_set_cert_cb(context, choose_certificate, receiver);
 }
 
-static int refuse_sessions(SSL *ssl, int *alert, void *unused)
+/* By the identifier, of which TLS 1.3 makes one up, or by the ticket. */
+static int refuse_sessions(SSL *ssl, int *alert, void *pointer)
 {
-    const unsigned char *bytes;
-    size_t length;
+    const struct tls_receiver *receiver = pointer;
+    const unsigned char *bytes, *id;
+    size_t length, id_length = SSL_client_hello_get0_session_id(ssl, &id);
+    bool known = id_length == sizeof(receiver->last_session) && memcmp(id, receiver->last_session, id_length) == 0;
     (void)alert;
-    (void)unused;
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &bytes, &length) != 1)
+    if (!known && SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &bytes, &length) != 1)
         return SSL_CLIENT_HELLO_SUCCESS;
     shutdown(SSL_get_fd(ssl), SHUT_RDWR);
     return SSL_CLIENT_HELLO_ERROR;
@@ -236,7 +238,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     }
     limit_exchange(context, options);
     if (options->resents_sessions)
-        SSL_CTX_set_client_hello_cb(context, refuse_sessions, NULL);
+        SSL_CTX_set_client_hello_cb(context, refuse_sessions, receiver);
     if (options->ticket_bytes > 0)
         SSL_CTX_set_session_ticket_cb(context, fill_ticket, take_ticket, &receiver->options.ticket_bytes);
     if (options->talk != NULL)
@@ -290,6 +292,14 @@ static void note_client(struct tls_receiver *receiver, X509 *certificate)
     GENERAL_NAMES_free(names);
 }
 
+static void note_session(struct tls_receiver *receiver, const SSL_SESSION *session)
+{
+    unsigned length = 0;
+    const unsigned char *id = SSL_SESSION_get_id(session, &length);
+    if (length == sizeof(receiver->last_session))
+        memcpy(receiver->last_session, id, length);
+}
+
 static bool answer_ok(void *ssl)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -308,6 +318,7 @@ static void serve(struct tls_receiver *receiver, int fd)
             note_client(receiver, certificate);
         atomic_fetch_add(&receiver->resumed, SSL_session_reused(ssl));
         X509_free(certificate);
+        note_session(receiver, SSL_get_session(ssl));
         bool go_on = !has_http2(ssl) || receiver->options.talk(ssl);
         while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);

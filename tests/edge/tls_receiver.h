@@ -25,7 +25,7 @@ struct tls_options {
     bool classic;           /* Diffie-Hellman without curves, TLS 1.2; needs RSA */
     const char *other_name; /* with `issued`: there is a certificate for it as well, SSL_CTX_get_app_data */
     int wrong_first;        /* so many connections are shown that one */
-    bool resents_sessions;  /* hangs up on whoever offers to go on with one of TLS 1.3 */
+    bool resents_sessions;  /* hangs up on whoever offers to go on with one */
     int more_certificates;  /* behind its own, in the chain */
     bool same_again;        /* likewise, but copies of its own */
     bool long_certificates; /* a kilobyte each */
@@ -49,6 +49,7 @@ struct tls_receiver {
     void *other;            /* X509, for other_name; NULL: none */
     char client_name[64];   /* the first subjectAltName of the certificate that the last client showed */
     char last_connect[512]; /* answered by 200: it is a proxy to itself */
+    unsigned char last_session[32];
     atomic_int connections, requests, resumed, with_certificate;
     atomic_bool stopping;
     pthread_t thread;
