@@ -4,6 +4,7 @@
 #include "consumer/base/log.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/stamp.h"
+#include "delivery/tls_moment.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <uv.h>
 
 enum { DAY_S = 86400, REPEAT_MS = DAY_S * 1000, PROBLEM_BYTES_MAX = 500 };
@@ -64,19 +64,9 @@ size_t certificates_list(const struct settings *settings, struct certificate_fil
     return count;
 }
 
-static bool end_of(const X509 *certificate, int64_t *expires_s)
-{
-    struct tm end;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
-        return false;
-    *expires_s = (int64_t)timegm(&end);
-    return true;
-}
-
 bool certificate_read(const char *path, int64_t *expires_s, struct text *problem)
 {
-    struct stamp stamp;
-    if (stamp_read(path, &stamp) && !stamp_is_regular(&stamp)) { /* opening a FIFO would wait for its writer */
+    if (stamp_may_wait(path)) {
         text_append_string(problem, "is no regular file");
         return false;
     }
@@ -88,7 +78,7 @@ bool certificate_read(const char *path, int64_t *expires_s, struct text *problem
     bool found = false;
     for (X509 *certificate; (certificate = PEM_read_X509(file, NULL, NULL, NULL)) != NULL; X509_free(certificate)) {
         int64_t one_s;
-        if (end_of(certificate, &one_s) && (!found || one_s < *expires_s)) {
+        if (tls_moment_read(X509_get0_notAfter(certificate), &one_s) && (!found || one_s < *expires_s)) {
             *expires_s = one_s;
             found = true;
         }

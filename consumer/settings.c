@@ -166,15 +166,12 @@ static bool take(struct reading *reading, struct slice name, struct settings_giv
 }
 
 /* Whoever names a file wants what is in it: an empty one, such as a secret that is not there yet, must not mean that there is none. */
-static void report_empty(struct reading *reading, struct slice name, const char *file)
+static bool refuse_empty(struct reading *reading, struct slice name, const struct settings_given *given)
 {
-    text_printf(reading->mistakes, SLICE_FORMAT "%s=%s: holds nothing\n", SLICE_ARGS(name), FILE_SUFFIX, file);
-}
-
-/* Headers may come into theirs later, which is read again. */
-static bool is_file_with_nothing(const struct row *row, const struct settings_given *given)
-{
-    return given->file != NULL && given->value[0] == '\0' && row->parse != parse_otlp_headers;
+    if (given->file == NULL || given->value[0] != '\0')
+        return false;
+    text_printf(reading->mistakes, SLICE_FORMAT "%s=%s: holds nothing\n", SLICE_ARGS(name), FILE_SUFFIX, given->file);
+    return true;
 }
 
 static void read_row(struct reading *reading, const struct row *row, struct settings_given *given)
@@ -190,10 +187,9 @@ static void read_row(struct reading *reading, const struct row *row, struct sett
         text_printf(reading->mistakes, "%s is not set: %s\n", row->shown.name, row->shown.meaning);
         return;
     }
-    if (is_file_with_nothing(row, given)) {
-        report_empty(reading, slice_of(row->shown.name), given->file);
+    bool may_be_empty = row->parse == parse_otlp_headers; /* they may come into their file later, which is read again */
+    if (!may_be_empty && refuse_empty(reading, slice_of(row->shown.name), given))
         return;
-    }
     struct text problem;
     text_init(&problem, 1000);
     bool fine = row->parse(row, slice_of(given->value), reading->settings, &problem);
@@ -215,10 +211,8 @@ static void read_kafka(struct reading *reading, struct slice name)
     struct settings_given given = { 0 };
     struct text problem;
     text_init(&problem, 1000);
-    bool taken = take(reading, name, &given);
-    if (taken && given.file != NULL && given.value[0] == '\0') {
-        report_empty(reading, name, given.file);
-    } else if (taken && settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
+    bool taken = take(reading, name, &given) && !refuse_empty(reading, name, &given);
+    if (taken && settings_add_kafka(reading->settings, name, slice_of(given.value), &problem)) {
         reading->settings->kafka[reading->settings->kafka_count - 1].file = given.file;
         given.file = NULL;
     } else if (taken) {

@@ -128,7 +128,7 @@ void settings_check_kafka(const struct settings *settings, struct text *mistakes
 }
 
 /* Whoever names a file wants to be asked: one without tokens must not mean that there are none. */
-static void check_secrets(const struct settings *settings, struct text *mistakes)
+static void check_tokens(const struct settings *settings, struct text *mistakes)
 {
     const char *tokens = settings_file(settings, "JOBHOOK_API_TOKENS");
     if (tokens != NULL && settings->api_tokens.count == 0)
@@ -194,7 +194,7 @@ void settings_check(const struct settings *settings, struct text *mistakes)
     check_lease(settings, mistakes);
     check_bytes(settings, mistakes);
     check_delays(settings, mistakes);
-    check_secrets(settings, mistakes);
+    check_tokens(settings, mistakes);
     if (settings->attempts_topic != NULL)
         check_attempts_topic(settings, mistakes);
     check_otlp(settings, mistakes);

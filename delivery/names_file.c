@@ -51,9 +51,7 @@ bool names_file_names_a_server(struct slice text, bool with_zones)
 
 bool names_file_read(const char *path, struct names_file *file)
 {
-    struct stamp stamp;
-    bool may_wait = stamp_read(path, &stamp) && !stamp_is_regular(&stamp);
-    FILE *stream = may_wait ? NULL : fopen(path, "re");
+    FILE *stream = stamp_may_wait(path) ? NULL : fopen(path, "re");
     if (stream == NULL)
         return false;
     file->length = fread(file->bytes, 1, sizeof(file->bytes), stream);

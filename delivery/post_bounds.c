@@ -1,7 +1,6 @@
 #include "delivery/post_bounds.h"
 
 #include "consumer/base/check.h"
-#include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "delivery/tls_chain.h"
 #include "delivery/tls_context.h"
@@ -12,7 +11,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     READS_MAX = 32,             /* in a row: a record takes two */

@@ -5,6 +5,7 @@
 #include "consumer/base/stamp.h"
 #include "delivery/post_bounds.h"
 #include "delivery/tls_context.h"
+#include "delivery/tls_moment.h"
 #include "delivery/tls_sessions.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CA, CERTIFICATE, KEY, FILES, CHAIN_MAX = 16 };
@@ -115,18 +115,11 @@ static const char *try_certificate(const struct material *material)
     return taken ? NULL : "is too weak: OpenSSL does not use it";
 }
 
-/* A FIFO would have everybody's POSTs wait for its writer. What is not there is told when it is opened. */
-static bool may_wait(const char *path)
-{
-    struct stamp stamp;
-    return path != NULL && stamp_read(path, &stamp) && !stamp_is_regular(&stamp);
-}
-
 /* NULL, or what is wrong with paths[*which]. */
 static const char *read_all(struct material *material, const char *const paths[FILES], int *which)
 {
     for (*which = 0; *which < FILES; ++*which)
-        if (may_wait(paths[*which]))
+        if (paths[*which] != NULL && stamp_may_wait(paths[*which])) /* and everybody's POSTs with it */
             return "is no regular file";
     const char *problem = read_store(material, paths[ *which = CA]);
     if (problem == NULL && paths[CERTIFICATE] != NULL)
@@ -336,8 +329,8 @@ static void write_name(const X509_NAME *name, char text[TLS_SIGHT_NAME_BYTES])
 
 static int64_t moment_of(const ASN1_TIME *time)
 {
-    struct tm parts = { 0 };
-    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) * 1000 : -1;
+    int64_t seconds;
+    return tls_moment_read(time, &seconds) ? seconds * 1000 : -1;
 }
 
 /* libcurl may keep something of its own at the place for applications. One thread makes such connections. */

@@ -3,13 +3,13 @@
 #include "consumer/base/check.h"
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
+#include "delivery/tls_moment.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct sessions { /* of one SSL */
     SSL_SESSION *offered, *held;
@@ -28,12 +28,11 @@ static keep_session *_Atomic usual_keeping;
 static bool earliest_end(const SSL *ssl, int64_t *end_s)
 {
     const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    struct tm parts;
+    int64_t one_s;
     *end_s = INT64_MAX;
     for (int i = 0; i < sk_X509_num(chain); i++) {
-        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, i)), &parts) != 1)
+        if (!tls_moment_read(X509_get0_notAfter(sk_X509_value(chain, i)), &one_s))
             return false;
-        int64_t one_s = timegm(&parts);
         *end_s = one_s < *end_s ? one_s : *end_s;
     }
     return sk_X509_num(chain) > 0;
@@ -78,12 +77,18 @@ static void on_info(const SSL *ssl, int where, int result)
         begin((SSL *)(uintptr_t)ssl);
 }
 
+/* 0: it is not kept, and still the caller's. */
+static int keep(SSL *ssl, SSL_SESSION *session)
+{
+    keep_session *usual = usual_keeping;
+    return usual == NULL ? 0 : usual(ssl, session);
+}
+
 /* 0: OpenSSL frees it. libcurl finds no connection but in a call that reads or writes, so what is held is given to it when something is sent. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
-    keep_session *keep = usual_keeping;
-    if (keep == NULL || sessions == NULL || sessions->forbidden || !note_end(ssl, session))
+    if (sessions == NULL || sessions->forbidden || !note_end(ssl, session))
         return 0;
     if (sessions->trusted)
         return keep(ssl, session);
@@ -119,9 +124,8 @@ void tls_sessions_trust(void *ssl)
     SSL_SESSION_free(sessions->offered);
     sessions->offered = NULL;
     SSL_SESSION *held = sessions->held;
-    keep_session *keep = usual_keeping;
     sessions->held = NULL;
-    if (held != NULL && (sessions->forbidden || keep == NULL || keep(ssl, held) == 0))
+    if (held != NULL && (sessions->forbidden || keep(ssl, held) == 0))
         SSL_SESSION_free(held);
 }
 
@@ -129,8 +133,7 @@ void tls_sessions_trust(void *ssl)
 static void replace(SSL *ssl, const SSL_SESSION *offered)
 {
     SSL_SESSION *spent = SSL_SESSION_dup(offered);
-    keep_session *keep = usual_keeping;
-    bool kept = spent != NULL && keep != NULL && SSL_SESSION_set1_ticket_appdata(spent, NULL, 0) == 1 && keep(ssl, spent) != 0;
+    bool kept = spent != NULL && SSL_SESSION_set1_ticket_appdata(spent, NULL, 0) == 1 && keep(ssl, spent) != 0;
     if (!kept)
         SSL_SESSION_free(spent);
 }
@@ -185,10 +188,10 @@ void tls_sessions_set(void *ssl_ctx)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init);
-    keep_session *keep = SSL_CTX_sess_get_new_cb(ssl_ctx);
+    keep_session *usual = SSL_CTX_sess_get_new_cb(ssl_ctx);
     SSL_CTX_set_info_callback(ssl_ctx, on_info);
-    if (keep == on_session)
+    if (usual == on_session)
         return;
-    usual_keeping = keep;
+    usual_keeping = usual;
     SSL_CTX_sess_set_new_cb(ssl_ctx, on_session);
 }

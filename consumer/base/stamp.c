@@ -27,3 +27,9 @@ bool stamp_is_regular(const struct stamp *stamp)
 {
     return S_ISREG(stamp->mode);
 }
+
+bool stamp_may_wait(const char *path)
+{
+    struct stamp stamp;
+    return stamp_read(path, &stamp) && !stamp_is_regular(&stamp);
+}

@@ -22,5 +22,7 @@ bool stamp_read(const char *path, struct stamp *stamp);
 MUST_USE bool stamp_is_same(const struct stamp *a, const struct stamp *b);
 /* What can be read without waiting for somebody to write: no FIFO. */
 MUST_USE bool stamp_is_regular(const struct stamp *stamp);
+/* Whether there is such a file, and opening it may wait for somebody: it is not regular. */
+MUST_USE bool stamp_may_wait(const char *path);
 
 #endif

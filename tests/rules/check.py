@@ -31,7 +31,7 @@ OWNERS = {
     "hiredis": (r"hiredis/", r"dedupe/redis(_\w+)?\.c"),
     "yajl": (r"yajl/", r"delivery/event\.c"),
     # post_tls.c, post_bounds.c, tls_context.c, tls_sessions.c: libcurl hands them OpenSSL's own context of its connections, or takes one from them.
-    "OpenSSL": (r"openssl/", r"delivery/(signature|signature_keys|verifier|request|post_tls|post_bounds|tls_context|tls_sessions)\.c|dedupe/redis_tls\.c|consumer/certificates\.c"),
+    "OpenSSL": (r"openssl/", r"delivery/(signature|signature_keys|verifier|request|post_tls|post_bounds|tls_context|tls_moment|tls_sessions)\.c|dedupe/redis_tls\.c|consumer/certificates\.c"),
     "c-ares": (r"ares", r"delivery/names_(servers|cares|addresses)\.c"),
     "libmicrohttpd": (r"microhttpd", r"consumer/http/\w+\.c"),
     # A header called X_inside.h is no interface: only the X*.c that share one structure include it (rule private_headers).
