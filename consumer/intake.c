@@ -62,11 +62,12 @@ static struct partition *start_anew(struct intake *intake, struct partition *old
 {
     log_warn("offsets went backwards: the partition starts anew", LOG_STRING("topic", old->topic), LOG_I("partition", old->id),
              LOG_I("position", old->ledger.position), LOG_I("offset", offset));
-    offsets_rewind(&intake->offsets, old, offset);
     deliveries_revoke(intake->options.deliveries, &old->home);
     admission_leave(intake->admission, old);
     partitions_orphan(&intake->partitions, old);
-    return partitions_add(&intake->partitions, intake->consumer, old->topic, old->id);
+    struct partition *anew = partitions_add(&intake->partitions, intake->consumer, old->topic, old->id);
+    offsets_rewind(&intake->offsets, anew, offset);
+    return anew;
 }
 
 /* What comes next of the partition, a record or its end, has this offset: that the log lost its tail is noticed at either, and the group told at once.
@@ -198,7 +199,7 @@ static void serve_events(struct intake *intake)
             rebalance(intake, event);
             break;
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
-            offsets_note_commit(&intake->offsets, rd_kafka_event_error(event));
+            offsets_note_commit(&intake->offsets, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event));
             break;
         case RD_KAFKA_EVENT_ERROR:
             note_error(intake, event);

@@ -39,7 +39,7 @@ static void note_stored(struct partitions *partitions, const rd_kafka_topic_part
     }
 }
 
-void offsets_store(struct offsets *offsets)
+static void store_finished(struct offsets *offsets)
 {
     rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(16);
     LIST_EACH (&offsets->partitions->all, link)
@@ -51,11 +51,54 @@ void offsets_store(struct offsets *offsets)
     rd_kafka_topic_partition_list_destroy(places);
 }
 
-void offsets_note_commit(struct offsets *offsets, int error)
+/* Stored first: what is stored would be committed again. The answer comes where those to the background's commits do (offsets_note_commit). */
+static void go_back(const struct offsets *offsets, struct partition *partition, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(places, partition->topic, partition->id)->offset = offset;
+    rd_kafka_offsets_store(offsets->consumer, places);
+    rd_kafka_queue_t *answers = rd_kafka_queue_get_consumer(offsets->consumer);
+    partition->rewind.offset = offset;
+    partition->rewind.refused = rd_kafka_commit_queue(offsets->consumer, places, answers, NULL, NULL) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_queue_destroy(answers);
+    rd_kafka_topic_partition_list_destroy(places);
+}
+
+/* To where the partition is by now. */
+static void go_back_again(const struct offsets *offsets, struct partition *partition)
+{
+    int64_t finished = ledger_committable(&partition->ledger);
+    go_back(offsets, partition, finished > partition->rewind.offset ? finished : partition->rewind.offset);
+}
+
+void offsets_store(struct offsets *offsets)
+{
+    store_finished(offsets);
+    LIST_EACH (&offsets->partitions->all, link) {
+        struct partition *partition = container_of(link, struct partition, link);
+        if (partition->rewind.refused)
+            go_back_again(offsets, partition);
+    }
+}
+
+/* A place that was refused, and perhaps passed since by a commit that was not, is committed again: that does no harm. */
+static void note_refused(const struct offsets *offsets, const rd_kafka_topic_partition_list_t *places)
+{
+    for (int i = 0; i < places->cnt; i++) {
+        const rd_kafka_topic_partition_t *place = &places->elems[i];
+        struct partition *partition = partitions_find(offsets->partitions, place->topic, place->partition);
+        if (partition != NULL && place->offset == partition->rewind.offset)
+            partition->rewind.refused = true;
+    }
+}
+
+void offsets_note_commit(struct offsets *offsets, int error, const struct rd_kafka_topic_partition_list_s *places)
 {
     uint64_t suppressed;
     if (error == RD_KAFKA_RESP_ERR__NO_OFFSET)
         return;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR && places != NULL)
+        note_refused(offsets, places);
     CRASH_POINT("committed", "", "");
     counter_add(error == RD_KAFKA_RESP_ERR_NO_ERROR ? &offsets->stats->commits : &offsets->stats->commit_failures, 1);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR && log_gate_opens(&offsets->complaints, COMPLAIN_EVERY_MS, &suppressed))
@@ -80,7 +123,7 @@ static bool commit_now(struct offsets *offsets, rd_kafka_topic_partition_list_t 
     } else if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         error = RD_KAFKA_RESP_ERR__TIMED_OUT;
     }
-    offsets_note_commit(offsets, error);
+    offsets_note_commit(offsets, error, NULL);
     rd_kafka_queue_destroy(answers);
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -112,13 +155,9 @@ bool offsets_commit_all(struct offsets *offsets)
 }
 
 /* Background commits never go back, and whoever started from the old place would pass over what is written and read there now. */
-void offsets_rewind(struct offsets *offsets, const struct partition *partition, int64_t offset)
+void offsets_rewind(struct offsets *offsets, struct partition *partition, int64_t offset)
 {
-    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
     log_warn("the log ends before the group's offset: the group goes back", LOG_STRING("topic", partition->topic), LOG_I("partition", partition->id),
              LOG_I("offset", offset));
-    rd_kafka_topic_partition_list_add(places, partition->topic, partition->id)->offset = offset;
-    rd_kafka_offsets_store(offsets->consumer, places); /* what is stored would be committed again */
-    rd_kafka_commit(offsets->consumer, places, true);
-    rd_kafka_topic_partition_list_destroy(places);
+    go_back(offsets, partition, offset);
 }

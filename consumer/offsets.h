@@ -25,9 +25,9 @@ void offsets_store(struct offsets *offsets);
 /* At once; false when it is not known to be done. */
 bool offsets_commit_partition(struct offsets *offsets, const struct partition *partition);
 bool offsets_commit_all(struct offsets *offsets); /* the partitions are about to be taken away */
-/* The log ends, or begins again, before the place that the group has committed. */
-void offsets_rewind(struct offsets *offsets, const struct partition *partition, int64_t offset);
-/* The answer to a commit in the background: a rd_kafka_resp_err_t. */
-void offsets_note_commit(struct offsets *offsets, int error);
+/* The log ends, or begins again, before the place that the group has committed. Committed in the background, until the group has it. */
+void offsets_rewind(struct offsets *offsets, struct partition *partition, int64_t offset);
+/* The answer to a commit in the background: a rd_kafka_resp_err_t, and what was to be committed. */
+void offsets_note_commit(struct offsets *offsets, int error, const struct rd_kafka_topic_partition_list_s *places);
 
 #endif

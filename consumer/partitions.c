@@ -40,7 +40,7 @@ struct partition *partitions_add(struct partitions *set, struct rd_kafka_s *cons
     partition->is_input = strcmp(topic, set->input_topic) == 0;
     if (!partition->is_input && !retry_topic_read(set->input_topic, slice_of(topic), &partition->delay_ms))
         partition->delay_ms = 0;
-    partition->stored = -1;
+    partition->stored = partition->rewind.offset = -1;
     ledger_init(&partition->ledger);
     list_init(&partition->home.deliveries);
     list_append(&set->all, &partition->link);

@@ -29,7 +29,11 @@ struct partition {
     uint32_t number;                /* what its queue writes into the wake-up pipe */
     struct rd_kafka_queue_s *queue; /* NULL once revoked */
     struct ledger ledger;
-    int64_t stored; /* the offset that was stored last; −1 none */
+    int64_t stored;           /* the offset that was stored last; −1 none */
+    struct partition_rewind { /* where the log lost its end */
+        int64_t offset;       /* that the group was to go back to; −1: nowhere */
+        bool refused;         /* it is to be told again */
+    } rewind;
     struct lag_surveyed surveyed;
     struct overtaken overtaken;
     struct delivery_home home;

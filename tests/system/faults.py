@@ -107,21 +107,27 @@ class RedisProxy:
         self.hang_up()
 
 
+def preloaded(folder, name, *options):
+    """tests/system/<name>.c as a library for LD_PRELOAD."""
+    library = os.path.join(folder, name + "".join(options) + ".so")
+    if not os.path.exists(library):
+        source = os.path.join(harness.HERE, name + ".c")
+        subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", *options, "-o", library, source], check=True, timeout=60)
+    return library
+
+
 class Shim:
     """LD_PRELOAD for one process (tests/system/shim.c): its clock stepped, its n-th allocation from now refused; both while it runs."""
 
     def __init__(self, folder, name, memory=True):
-        self.library = os.path.join(folder, "shim.so" if memory else "clock.so")
-        if not os.path.exists(self.library):
-            source = os.path.join(harness.HERE, "shim.c")
-            subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", *(["-DSHIM_MEMORY"] if memory else []), "-o", self.library, source], check=True, timeout=60)
+        library = preloaded(folder, "shim", *(["-DSHIM_MEMORY"] if memory else []))
         self.path = os.path.join(folder, name + ".shim")
         with open(self.path, "wb") as f:
             f.write(bytes(16))
         self.file = open(self.path, "r+b")
         self.memory = mmap.mmap(self.file.fileno(), 16)
         self.values = (ctypes.c_int64 * 2).from_buffer(self.memory)
-        self.environment = {"LD_PRELOAD": self.library, "SHIM_FILE": self.path}
+        self.environment = {"LD_PRELOAD": library, "SHIM_FILE": self.path}
 
     def step_clock(self, seconds):
         self.values[0] = int(seconds * 1_000_000_000)
@@ -135,10 +141,15 @@ class Shim:
         return self.values[1] < 0
 
 
+def set_exactly(hook, settings):
+    """With these and nothing that the harness would pass on."""
+    hook.settings.update(settings)
+    hook.environment = lambda: {**{n: str(v) for n, v in hook.settings.items() if v is not None}, "PATH": os.environ["PATH"]}
+
+
 def start_with_shim(rig, hook, name):
     shim = Shim(rig.folder, name)
-    hook.settings.update(shim.environment)
-    hook.environment = lambda: {**{n: str(v) for n, v in hook.settings.items() if v is not None}, "PATH": os.environ["PATH"]}
+    set_exactly(hook, shim.environment)
     return shim
 
 

@@ -8,7 +8,7 @@ import confluent_kafka.admin
 import pytest
 
 import harness
-from faults import HOUR_S, QUICK, assert_each_once, doubled, ends_within, load, retried, start_with_shim
+from faults import HOUR_S, QUICK, assert_each_once, doubled, ends_within, load, preloaded, retried, set_exactly, start_with_shim
 from harness import event, wait_for
 
 
@@ -98,6 +98,22 @@ def test_a_topic_that_lost_everything_takes_the_groups_place_back_at_once(one_pa
     rig.receiver.wait(50, seconds=40)
     rig.wait_no_lag()
     assert_each_once(rig, 50)
+
+
+def test_a_group_that_was_refused_the_way_back_is_asked_again(make_rig):
+    """Its place stays beyond the log's end meanwhile: whatever is written before it would be passed over by the next copy."""
+    rig = make_rig(partitions=1)
+    rig.publish(*load(rig, 20, "ok"))
+    group = rig.kafka.consumer(rig.group)
+    group.commit(offsets=[confluent_kafka.TopicPartition(rig.topic, 0, 50)], asynchronous=False)
+    group.close()
+    hook = rig.jobhook(**QUICK)
+    set_exactly(hook, {"LD_PRELOAD": preloaded(rig.folder, "refused_commit")})
+    hook.start()
+    rig.receiver.wait(20)
+    wait_for(lambda: rig.kafka.committed(rig.group, rig.topic)[0] == 20, 30, "that the group goes back")
+    hook.wait_log("the group goes back", "a commit failed", "OFFSET_METADATA_TOO_LARGE")
+    assert_each_once(rig, 20)
 
 
 # ----------------------------------------------------------------------------------------------------------------------- odd records
