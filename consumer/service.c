@@ -31,7 +31,7 @@ enum {
 struct service {
     const struct settings *settings;
     uv_loop_t loop;
-    uv_signal_t signals[2], talk;
+    uv_signal_t signals[3], talk;
     uv_async_t ended;
     uv_timer_t deadline;
     struct reload *reload;
@@ -165,14 +165,22 @@ static void talk_asked(uv_signal_t *handle, int number)
     log_set(now, service->settings->log_format);
 }
 
+/* As `nohup` leaves it. */
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void watch_signals(struct service *service)
 {
-    static const int numbers[] = { SIGTERM, SIGINT };
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         uv_signal_init(&service->loop, &service->signals[i]);
         service->signals[i].data = service;
-        uv_signal_start(&service->signals[i], signalled, numbers[i]);
+        if (numbers[i] != SIGHUP || !is_ignored(SIGHUP))
+            uv_signal_start(&service->signals[i], signalled, numbers[i]);
     }
     uv_signal_init(&service->loop, &service->talk);
     service->talk.data = service;

@@ -1,4 +1,4 @@
-"""SIGTERM: jobhook finishes or gives back, settles, commits and leaves, and nothing that hangs can hold it beyond the deadline."""
+"""SIGTERM, or a terminal that closes: jobhook finishes or gives back, settles, commits and leaves, and nothing that hangs can hold it beyond the deadline."""
 import signal
 import time
 
@@ -101,6 +101,26 @@ def test_a_frozen_redis_cannot_hold_the_process(rig):
     finally:
         rig.redis.resume()
     finish_and_count(rig, 300, extra=20)  # those whose 2xx could not be recorded
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_drains_it_and_nohup_keeps_it(rig, ignored):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        hook = rig.jobhook(**settings(JOBHOOK_DRAIN_TIMEOUT="10s")).start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    rig.publish(*load(rig, 4, "slow500"))
+    rig.receiver.wait(4)
+    hook.signal(signal.SIGHUP)
+    if ignored:
+        rig.publish(*load(rig, 4, "ok", start=4))
+        rig.receiver.wait(8)
+        hook.signal(signal.SIGTERM)
+    status, _ = ends_within(hook, 10 + LEAVE_S)
+    assert status == 0
+    rig.wait_no_lag()
+    assert_each_once(rig, 8 if ignored else 4)
 
 
 def test_frozen_neighbours_and_a_second_sigterm_end_it_at_once(own_rig):
