@@ -34,9 +34,19 @@ static const struct refusal {
     { "metadata.broker.list", "is not set here: use JOBHOOK_KAFKA_BROKERS" },
 };
 
-/* How long librdkafka knows a topic; the former is thrice the latter where it is not set. */
-static const char *const ages[] = { "metadata.max.age.ms", "topic.metadata.refresh.interval.ms" };
-enum { AGE_LEAST_MS = 1000 };
+static const char too_young[] =
+    "must be a whole number from 1000: librdkafka would forget the topics before it has joined them, or never see new ones";
+
+/* Where librdkafka takes more than we can work with. Of how long it knows a topic, the former is thrice the latter where it is not set. */
+static const struct range {
+    const char *property;
+    uint64_t least, most;
+    const char *reason;
+} ranges[] = {
+    { "metadata.max.age.ms", 1000, INT32_MAX, too_young },
+    { "topic.metadata.refresh.interval.ms", 1000, INT32_MAX, too_young },
+    { "fetch.wait.max.ms", 0, 10000, "must be a whole number up to 10000: a partition that is assigned while a broker waits is not read before" },
+};
 
 /* KAFKA_SECURITY_PROTOCOL → security.protocol; owned by the caller. */
 static char *property_of(struct slice name)
@@ -66,13 +76,10 @@ bool settings_kafka_is_secret(struct slice name)
     return secret;
 }
 
-static bool is_too_young(const char *property, struct slice value)
+static bool is_outside(const struct range *range, struct slice value)
 {
-    uint64_t age_ms;
-    for (size_t i = 0; i < COUNT_OF(ages); i++)
-        if (strcmp(property, ages[i]) == 0)
-            return !slice_to_u64(value, INT32_MAX, &age_ms) || age_ms < AGE_LEAST_MS;
-    return false;
+    uint64_t number;
+    return !slice_to_u64(value, range->most, &number) || number < range->least;
 }
 
 static bool is_named(const char *property, const char *name)
@@ -86,8 +93,9 @@ static const char *why_refused(const char *property, struct slice value)
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (is_named(property, refusals[i].property))
             return refusals[i].reason;
-    if (is_too_young(property, value))
-        return "must be a whole number from 1000: librdkafka would forget the topics before it has joined them, or never see new ones";
+    for (size_t i = 0; i < COUNT_OF(ranges); i++)
+        if (strcmp(property, ranges[i].property) == 0 && is_outside(&ranges[i], value))
+            return ranges[i].reason;
     return property[0] == '\0' ? "names no property" : NULL;
 }
 

@@ -723,6 +723,21 @@ Test(settings, topics_are_known_for_a_second_at_least)
     }
 }
 
+/* Five minutes, and a copy that joined a quiet group read nothing for as long. */
+Test(settings, brokers_hold_no_fetch_for_longer_than_ten_seconds)
+{
+    static const char *const refused[] = { "10001", "300000", "-1", "soon", "" };
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        cr_expect_not(READ(entry("KAFKA_FETCH_WAIT_MAX_MS=%s", refused[i])), "%s", refused[i]);
+        expect_mistake(
+            entry("KAFKA_FETCH_WAIT_MAX_MS=\"%s\": fetch.wait.max.ms must be a whole number up to 10000: a partition that is assigned while a "
+                  "broker waits is not read before",
+                  refused[i]));
+    }
+    must_read("KAFKA_FETCH_WAIT_MAX_MS=10000");
+    settings_finish(&settings);
+}
+
 Test(settings, properties_that_librdkafka_does_not_take_are_told_with_the_other_mistakes)
 {
     cr_assert_not(READ("KAFKA_NO_SUCH_PROPERTY=1", "KAFKA_SESSION_TIMEOUT_MS=soon", "JOBHOOK_LOG_LEVEL=loud"));
