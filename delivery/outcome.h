@@ -27,10 +27,10 @@ enum { OUTCOME_SNIPPET_MAX = 4096 };
 
 struct outcome {
     enum outcome_kind kind;
-    int status;                                                    /* with OUTCOME_ANSWERED */
-    bool sent;                                                     /* some byte of the request may have reached the receiver */
-    bool connected;                                                /* a connection to the origin stood (counts for the origin) */
-    int32_t retry_after_s;                                         /* as the receiver asked; -1 it did not */
+    int status;            /* with OUTCOME_ANSWERED */
+    bool sent;             /* some byte of the request may have reached the receiver */
+    bool connected;        /* a connection to the origin stood (counts for the origin), and not only a kept one that died */
+    int32_t retry_after_s; /* as the receiver asked; -1 it did not */
     uint32_t name_ms, connect_ms, tls_ms, first_byte_ms, total_ms; /* since the start of the attempt */
     const char *snippet;                                           /* first bytes of the answer's body, raw; valid during the callback */
     uint32_t snippet_bytes;

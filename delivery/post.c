@@ -8,9 +8,7 @@
 #include "delivery/retry_after.h"
 #include "delivery/socket_state.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +16,7 @@
 
 enum {
     LARGE_BODY = 64 * 1024, /* above it libcurl allocates an upload buffer that stays with the handle */
-    NO_SOCKET_SAY_MS = 10000,
-    LOOKS_FREE = 4, /* as often on_progress is called for an answer that comes in one piece */
+    LOOKS_FREE = 4,         /* as often on_progress is called for an answer that comes in one piece */
 };
 
 /* curl_slist is a public struct, so the list that libcurl walks needs no allocation per header: nodes here, strings in post->lines. */
@@ -29,51 +26,7 @@ struct post_lines {
 
 /* libcurl's callbacks */
 
-static bool address_read(const char *text, struct guard_address *address)
-{
-    address->v6 = strchr(text, ':') != NULL;
-    return inet_pton(address->v6 ? AF_INET6 : AF_INET, text, address->bytes) == 1;
-}
-
-static void say_no_socket(struct post_shared *shared, int error)
-{
-    uint64_t suppressed;
-    if (log_gate_opens(&shared->no_sockets, NO_SOCKET_SAY_MS, &suppressed))
-        log_warn("no socket could be opened, attempts wait", LOG_STRING("error", strerrordesc_np(error)), LOG_I("suppressed", suppressed),
-                 LOG_STRING("cure", "raise the limit of file descriptors (ulimit -n), or lower JOBHOOK_MAX_IN_FLIGHT"));
-}
-
-/* Every socket is made here, so this is where a resolver that changes its mind (DNS rebinding) meets the policy. */
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct post *post = context;
-    (void)purpose;
-    if (post->shared->proxy == NULL && guard_judge_sockaddr(post->shared->guard, &address->addr) != GUARD_OK) {
-        post->saw.blocked = true;
-        return CURL_SOCKET_BAD;
-    }
-    post->saw.ipv6 = (struct sockaddr_in6){ .sin6_family = AF_UNSPEC };
-    if (address->family == AF_INET6)
-        memcpy(&post->saw.ipv6, &address->addr, sizeof(post->saw.ipv6));
-    int fd = wires_open(post->shared->wires, address->family, address->socktype, address->protocol);
-    /* An address family that this machine does not have is no lack of ours: the next address is tried. */
-    if (fd < 0 && errno != EAFNOSUPPORT) {
-        post->saw.local_error = errno;
-        say_no_socket(post->shared, errno);
-    }
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-/* The connection outlives the post that opened it: the context is not a post. */
-static int on_close_socket(void *context, curl_socket_t fd)
-{
-    struct post_shared *shared = context;
-    wires_close(shared->wires, fd, shared->cutting);
-    return 0;
-}
-
-/* OpenSSL's SSL of the connection that the post has at the moment; NULL: none. Not to be kept. */
-static void *tls_of(const struct post *post)
+void *post_tls_of(const struct post *post)
 {
     const struct curl_tlssessioninfo *session = NULL;
     bool known = post->https && curl_easy_getinfo(post->easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK && session != NULL;
@@ -86,38 +39,6 @@ void post_spoil(struct post *post)
 {
     post->spoiled = true;
     curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, 1L);
-}
-
-/* Before libcurl sends. It sends a second time when a connection that it used again dies before the first byte of an answer; the receiver may
- * have the request by then, so that would be a POST that nobody counts. */
-static int on_about_to_send(void *context, char *peer, char *local, int peer_port, int local_port)
-{
-    struct post *post = context;
-    struct guard_address address;
-    (void)local;
-    (void)peer_port;
-    (void)local_port;
-    if (post->saw.prepared) {
-        post->saw.resend_refused = true;
-        post->saw.http1_wanted = post->saw.http2 && !post_bounds_is_http2(tls_of(post));
-        counter_add(&post->shared->stats.resends_refused, 1);
-        return CURL_PREREQFUNC_ABORT;
-    }
-    /* libcurl 7.88 asks the socket, which knows no peer any more once that has reset it; whom it dialled was judged. */
-    bool direct = post->shared->proxy == NULL;
-    post->saw.peer_gone = direct && *peer == '\0';
-    if (direct && !post->saw.peer_gone && (!address_read(peer, &address) || guard_judge_address(post->shared->guard, &address) != GUARD_OK))
-        post->saw.blocked = true;
-    if (post->saw.peer_gone || post->saw.blocked)
-        return CURL_PREREQFUNC_ABORT;
-    post->saw.prepared = true;
-    void *tls = tls_of(post);
-    post->saw.http2 = post_bounds_is_http2(tls);
-    post_bounds_begin(tls, post->body_bytes);
-    /* What a receiver says beyond its answer may lie in the TLS of the proxy, where nobody sees it. */
-    if (post->shared->proxy_by_tls || !post_bounds_may_be_kept(tls))
-        post_spoil(post);
-    return CURL_PREREQFUNC_OK;
 }
 
 static void see_field(struct post *post, struct slice line)
@@ -244,7 +165,7 @@ static int on_progress(void *context, curl_off_t to_get, curl_off_t got, curl_of
         return is_without_end(post);
     if (post->spoiled)
         return 0;
-    void *tls = tls_of(post);
+    void *tls = post_tls_of(post);
     bool unfit = post->saw.http2 ? !post_bounds_may_be_kept(tls) : post_bounds_is_spoiled(tls);
     if (unfit != post->saw.unfit)
         curl_easy_setopt(post->easy, CURLOPT_FORBID_REUSE, unfit ? 1L : 0L);
@@ -269,12 +190,6 @@ static void set_callbacks(CURL *easy, struct post *post)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, post);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->trouble);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, post);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, post->shared);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_about_to_send);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, post);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -326,6 +241,7 @@ struct post *post_create(struct post_shared *shared)
         post->snippet = memory_create(shared->snippet_bytes);
     post_options_set(easy, shared);
     set_callbacks(easy, post);
+    post_dial_set(post);
     return post;
 }
 

@@ -56,6 +56,7 @@ struct post_sight {
     bool blocked;             /* an address was refused, or the parsers disagree */
     bool peer_gone;           /* the receiver reset the connection right behind the handshake */
     bool prepared;            /* libcurl was about to send: connected, and bytes may have left */
+    bool unpinned;            /* libcurl did not find the name's addresses any more */
     bool resend_refused;      /* libcurl wanted to send it again */
     bool http1_wanted;        /* likewise, by HTTP/1.1, as the receiver asked for that */
     bool in_headers;          /* between a status line and its empty line */
@@ -129,6 +130,10 @@ MUST_USE bool post_address(struct post *post, const struct url *url, const struc
 MUST_USE bool post_pin(struct post *post, const struct names_answer *answer);
 /* Its connection must not be used again, whatever the protocol; while libcurl has the post. */
 void post_spoil(struct post *post);
+/* libcurl's callbacks from the name to the request's first byte: post_dial.c. */
+void post_dial_set(struct post *post);
+/* OpenSSL's SSL of the connection that it has at the moment; NULL: none. Not to be kept. */
+void *post_tls_of(const struct post *post);
 /* TLS sessions of the lane (CURLSH). */
 void post_share_sessions(struct post *post, void *sessions);
 

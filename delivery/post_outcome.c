@@ -215,6 +215,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_timeout(post);
     if (saw->local_error != 0 && !saw->prepared)
         return (struct meaning){ code, OUTCOME_LOCAL, "no socket could be opened here" };
+    if (saw->unpinned)
+        return (struct meaning){ code, OUTCOME_LOCAL, "the process stood still between the name and the connection" };
     if (code == CURLE_COULDNT_CONNECT && connect_error(post) == EADDRNOTAVAIL)
         return (struct meaning){ code, OUTCOME_LOCAL, "no free port left here" };
     long proxy_status;
@@ -222,6 +224,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_proxy(post, code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post);
+    if (code == CURLE_HTTP2 && post->trouble[0] == '\0') /* libcurl 7.88 has words when the receiver broke it */
+        return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "the receiver ended HTTP/2 before an answer" };
     if (has_refused_ours(post))
         return (struct meaning){ code, OUTCOME_TLS_FAILED, "the receiver refused our certificate, or wants one" };
     if (code == CURLE_PEER_FAILED_VERIFICATION)
@@ -259,10 +263,12 @@ static void say_trouble(struct post_shared *shared, const char *detail)
         log_warn("something here keeps attempts from being made, they wait", LOG_STRING("problem", detail), LOG_I("suppressed", suppressed));
 }
 
-/* libcurl 7.88 hardly has words for a stream that ended without an error before the request was sent: it throws away answers that came with the end. */
+/* libcurl 7.88 hardly has words for a stream that ended without an error before the request was sent, or (HAProxy) with CANCEL: it throws away answers
+ * that came with the end. */
 static bool has_lost_answer(const struct post *post, CURLcode code)
 {
-    return code == CURLE_HTTP2_STREAM && (post->trouble[0] == '\0' || strstr(post->trouble, "closed cleanly, but") != NULL);
+    const char *words = post->trouble;
+    return code == CURLE_HTTP2_STREAM && (*words == '\0' || strstr(words, "closed cleanly, but") != NULL || strstr(words, ": CANCEL ") != NULL);
 }
 
 static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
@@ -292,7 +298,7 @@ void post_conclude(struct post *post, int code)
         .kind = meaning.kind,
         .status = answered ? post->saw.status : 0,
         .sent = post->saw.prepared,
-        .connected = post->saw.prepared,
+        .connected = post->saw.prepared && !post->saw.resend_refused,
         .retry_after_s = answered ? post->saw.retry_after_s : -1,
         .snippet = post->snippet,
         .snippet_bytes = post->saw.snippet_bytes,

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct rig rig;
@@ -184,7 +185,7 @@ static bool answer_first_then_close(const struct visit *visit)
     return visit->number == 1 && answer_ok(visit);
 }
 
-/* The receiver has read the request when the connection dies: libcurl would send it once more by itself. */
+/* The receiver has read the request when the connection dies: libcurl would send it once more by itself, and dial for it. */
 Test(post_connections, that_die_under_a_post_never_send_it_twice)
 {
     begin_with(answer_first_then_close, (struct lanes_options){ .lane_count = 0 });
@@ -193,9 +194,57 @@ Test(post_connections, that_die_under_a_post_never_send_it_twice)
         struct posted posted = rig_post(&rig, &receiver, "/");
         cr_assert_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%s", posted.detail);
         cr_assert(posted.outcome.sent);
+        cr_assert_not(posted.outcome.connected, "that it once was says nothing about the way out");
         cr_assert_eq(atomic_load(&receiver.requests), 2 * i);
+        cr_assert_eq(atomic_load(&receiver.connections), i);
         cr_assert_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), (uint64_t)i);
     }
+    end();
+}
+
+static bool leave_with_the_listener(const struct visit *visit)
+{
+    return visit->number == 1 ? answer_ok(visit) : (shutdown(visit->receiver->listener, SHUT_RDWR), false);
+}
+
+/* What a second connection meets would be told as what became of the request. */
+Test(post_connections, that_die_with_their_receiver_are_lost_and_not_refused)
+{
+    begin_with(leave_with_the_listener, (struct lanes_options){ .lane_count = 1 });
+    cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
+    struct posted posted = rig_post(&rig, &receiver, "/");
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
+    end();
+}
+
+static void say_loopback(const char *name, int type, struct dns_answer *answer)
+{
+    (void)name;
+    answer->ttl_s = 60;
+    answer->count = type == DNS_A ? 1 : 0;
+    answer->addresses[0] = "127.0.0.1";
+}
+
+static bool answer_first_then_close_late(const struct visit *visit)
+{
+    return visit->number == 1 ? answer_ok(visit) : wait_ms(visit, 3500) && false;
+}
+
+/* libcurl has forgotten the name's address by then, and would ask the system's resolver for it, in a thread. */
+Test(post_connections, that_die_late_under_a_post_look_for_no_name)
+{
+    char url[256];
+    struct posted posted;
+    begin_with(answer_first_then_close_late, (struct lanes_options){ .lane_count = 1 });
+    dns.script = say_loopback;
+    rig_url(url, "http", "hook.example.com", receiver.port, "/");
+    for (int i = 0; i < 2; i++) {
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        cr_expect_eq(posted.outcome.status, i == 0 ? 200 : 0);
+    }
+    cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 1);
     end();
 }
 

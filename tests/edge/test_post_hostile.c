@@ -300,14 +300,15 @@ Test(post_hostile, a_connection_whose_http2_was_broken_is_not_used_again)
     }
 }
 
-static unsigned char reason; /* of RST_STREAM: NO_ERROR or HTTP_1_1_REQUIRED */
+enum { NO_ERROR = 0, CANCEL = 8, HTTP_1_1_REQUIRED = 13 };
+static unsigned char reason; /* of RST_STREAM */
 
-/* As Go's server when its handler does not read the body: answer and end of the stream in one record. */
+/* As Go's server when its handler does not read the body, or as HAProxy when it answers by itself: answer and end of the stream in one record. */
 static bool answer_and_end_the_stream(void *ssl)
 {
-    unsigned char end[] = { 0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason };
+    unsigned char end[] = { 0, 0, 1, 1, reason == CANCEL ? 5 : 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason };
     enum { HEADERS_BYTES = 10 };
-    size_t skip = reason == 0 ? 0 : HEADERS_BYTES;
+    size_t skip = reason == HTTP_1_1_REQUIRED ? HEADERS_BYTES : 0;
     return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, LARGE / 8) &&
            SSL_write(ssl, end + skip, (int)(sizeof(end) - skip)) > 0 && usleep(200 * 1000) != 0; /* others wait for us */
 }
@@ -315,7 +316,7 @@ static bool answer_and_end_the_stream(void *ssl)
 /* libcurl 8 has the answer at once; with it HTTP/2 stays. */
 Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
 {
-    const unsigned char reasons[] = { 0, 13 };
+    const unsigned char reasons[] = { NO_ERROR, CANCEL, HTTP_1_1_REQUIRED };
     for (size_t i = 0; i < COUNT_OF(reasons); i++) {
         struct posted posted[2];
         reason = reasons[i];
@@ -331,6 +332,56 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
         cr_expect_eq(atomic_load(&tls_receiver.requests), posted[0].outcome.kind == OUTCOME_ANSWERED ? 0 : 1);
         rig_close(&rig);
         tls_receiver_stop(&tls_receiver);
+    }
+}
+
+/* The second request, on stream 3: libcurl would send it once more by itself, and dial for it. */
+static bool answer_first_then_refuse(void *ssl)
+{
+    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 }, refusal[] = { 0, 0, 4, 3, 0, 0, 0, 0, 3, 0, 0, 0, 7 };
+    bool first = atomic_load(&tls_receiver.connections) == 1;
+    bool answered =
+        SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, answer, sizeof(answer)) > 0;
+    if (answered && first && read_http2_request(ssl, false))
+        answered = SSL_write(ssl, refusal, sizeof(refusal)) > 0;
+    return answered && read_bytes(ssl, INT_MAX);
+}
+
+/* Nor is it taken for a receiver that does not want HTTP/2. */
+Test(post_hostile, a_refused_stream_is_not_sent_again)
+{
+    const int statuses[] = { 200, 0, 200 };
+    begin_tls((struct tls_options){ .talk = answer_first_then_refuse });
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        struct posted posted;
+        rig_begin(&rig, url, &posted);
+        rig_wait(&rig, &posted);
+        cr_expect_eq(posted.outcome.status, statuses[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        cr_expect_eq(posted.outcome.kind, statuses[i] != 0 ? OUTCOME_ANSWERED : OUTCOME_CONNECTION_LOST, "%zu: %s", i, posted.detail);
+    }
+    cr_expect_eq(atomic_load(&tls_receiver.connections), 2);
+    cr_expect_eq(atomic_load(&tls_receiver.requests), 0, "by HTTP/1.1");
+    cr_expect_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 1);
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+}
+
+static bool read_first; /* or go at once */
+
+static bool go_away(void *ssl)
+{
+    static const unsigned char away[] = { 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && (!read_first || read_http2_request(ssl, true)) &&
+           SSL_write(ssl, away, sizeof(away)) > 0 && read_bytes(ssl, INT_MAX);
+}
+
+/* As ordinary servers do when they are told to reload: nothing is broken. */
+Test(post_hostile, a_receiver_that_goes_away_has_lost_the_request)
+{
+    for (int i = 0; i < 2; i++) {
+        read_first = i == 1;
+        struct posted posted = post_tls((struct tls_options){ .talk = go_away });
+        cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d: %d %s", i, posted.outcome.kind, posted.detail);
     }
 }
 

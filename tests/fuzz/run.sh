@@ -30,7 +30,7 @@ declare -A sources=(
     [task_path]="consumer/http/task_path.c consumer/base/text.c consumer/base/memory.c"
     [attempt_row]="consumer/commands/attempt_row.c delivery/json_string.c consumer/base/moment.c consumer/base/text.c consumer/base/memory.c"
     [tls_chain]="delivery/tls_chain.c consumer/base/text.c consumer/base/memory.c"
-    [answer]="delivery/downgrades.c delivery/post_bounds.c delivery/post_options.c delivery/post_outcome.c delivery/post_pin.c delivery/post_tls.c delivery/post_url.c delivery/retry_after.c delivery/socket_state.c delivery/tls_chain.c delivery/tls_context.c delivery/tls_moment.c delivery/tls_sessions.c delivery/turns.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
+    [answer]="delivery/downgrades.c delivery/post_bounds.c delivery/post_dial.c delivery/post_options.c delivery/post_outcome.c delivery/post_pin.c delivery/post_tls.c delivery/post_url.c delivery/retry_after.c delivery/socket_state.c delivery/tls_chain.c delivery/tls_context.c delivery/tls_moment.c delivery/tls_sessions.c delivery/turns.c delivery/wires.c delivery/guard.c delivery/guard_address.c $base"
 )
 declare -A libraries=(
     [event]="yajl libcrypto" [guard]="libcurl" [retry]="" [signature]="libcrypto" [envelope]="yajl" [settings]="libcurl libcrypto"
