@@ -8,13 +8,21 @@
 
 enum { SUSPECT_TURNS = 4 };
 
+/* Of one domain's names, in the order in which they go. */
+enum waiting {
+    KNOWN,    /* somebody waits for it, and its last answer had addresses */
+    UNKNOWN,  /* somebody waits for it */
+    UNWANTED, /* nobody does */
+    WAITING_KINDS
+};
+
 /* The names of a domain that wait, and those under way. Of two domains with one hash, which nobody can look for as the key is random, they are one's. */
 struct names_crowd {
     struct names_crowd *next_in_bucket;
     uint64_t hash;
     struct link turn;
     struct list *queue; /* the list that `turn` is on */
-    struct list wanted, unwanted;
+    struct list waiting[WAITING_KINDS];
     size_t fresh, slow; /* of those under way */
 };
 
@@ -56,15 +64,24 @@ static struct names_crowd *crowd_of(struct names_turns *turns, const struct name
     if (*place == NULL) {
         *place = memory_create(sizeof(**place));
         (*place)->hash = hash;
-        list_init(&(*place)->wanted);
-        list_init(&(*place)->unwanted);
+        for (int kind = 0; kind < WAITING_KINDS; kind++)
+            list_init(&(*place)->waiting[kind]);
     }
     return *place;
 }
 
+/* WAITING_KINDS: of none. */
+static enum waiting first_kind(const struct names_crowd *crowd)
+{
+    enum waiting kind = KNOWN;
+    while (kind < WAITING_KINDS && list_is_empty(&crowd->waiting[kind]))
+        kind++;
+    return kind;
+}
+
 static bool has_names(const struct names_crowd *crowd)
 {
-    return !list_is_empty(&crowd->wanted) || !list_is_empty(&crowd->unwanted);
+    return first_kind(crowd) < WAITING_KINDS;
 }
 
 static void forget_empty(struct names_turns *turns, struct names_crowd *crowd)
@@ -95,7 +112,7 @@ static struct list *queue_of(struct names_turns *turns, const struct names_crowd
         return &turns->suspects;
     if (crowd->fresh > 0)
         return &turns->served;
-    return list_is_empty(&crowd->wanted) ? &turns->ahead : &turns->next;
+    return first_kind(crowd) == UNWANTED ? &turns->ahead : &turns->next;
 }
 
 static void line_up(struct names_turns *turns, struct names_crowd *crowd)
@@ -124,7 +141,7 @@ void names_turns_wait(struct names_turns *turns, struct name *name, bool wanted)
     if (names_turns_is_under_way(turns, name))
         return;
     struct names_crowd *crowd = name->crowd = crowd_of(turns, name);
-    struct list *names = wanted ? &crowd->wanted : &crowd->unwanted;
+    struct list *names = &crowd->waiting[!wanted ? UNWANTED : name->answer.count > 0 ? KNOWN : UNKNOWN];
     if (name->list == names)
         return;
     turns->waiting += name->list == NULL;
@@ -181,7 +198,7 @@ struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
     if (crowd == NULL)
         return NULL;
     turns->taken++;
-    struct name *name = oldest(list_is_empty(&crowd->wanted) ? &crowd->unwanted : &crowd->wanted);
+    struct name *name = oldest(&crowd->waiting[first_kind(crowd)]);
     leave(turns, name);
     name->since_ms = now_ms;
     name_move(name, &turns->fresh);

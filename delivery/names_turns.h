@@ -7,9 +7,11 @@
  *   under way are at most so many times the places as the whole patience is longer than that with the first try.
  * - Domains with slow names have one of SUSPECT_TURNS turns.
  * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next.
- * - Of a domain's names those go first that somebody waits for. Domains with none but such that are asked for anew, ahead of time, have every second
- *   turn: to stand back behind every stranger who waits would be to be late whenever there are many of them, and with more than that they would be
- *   what others wait for, as no slot bounds how many they are. As soon as somebody waits for one of theirs they line up with the others. */
+ * - Of a domain's names those go first that somebody waits for, and of these those whose last answer had addresses: a suffix under which names are sold
+ *   may pass for a domain (delivery/site.h), and a stranger's are under it, too.
+ * - Domains with none but such that are asked for anew, ahead of time, have every second turn: to stand back behind every stranger who waits would be to
+ *   be late whenever there are many of them, and with more than that they would be what others wait for, as no slot bounds how many they are. As soon as
+ *   somebody waits for one of theirs they line up with the others. */
 #ifndef JOBHOOK_DELIVERY_NAMES_TURNS_H
 #define JOBHOOK_DELIVERY_NAMES_TURNS_H
 

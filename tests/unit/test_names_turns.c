@@ -107,3 +107,14 @@ Test(names_turns, of_a_domain_are_first_those_that_somebody_waits_for)
     expect_next("b.example.com");
     cr_expect_eq(turns.waiting, 1);
 }
+
+/* As a customer's under a suffix where strangers have thousands that are silent. */
+Test(names_turns, of_a_domain_are_first_those_that_had_an_answer)
+{
+    names_table_add(&table, SLICE("known.me.uk"))->answer.count = 1;
+    wait_for_turn("a.stranger.me.uk", true);
+    wait_for_turn("b.stranger.me.uk", true);
+    wait_for_turn("known.me.uk", true);
+    expect_next("known.me.uk");
+    expect_next("a.stranger.me.uk");
+}
