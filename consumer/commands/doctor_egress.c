@@ -31,12 +31,12 @@ static void take_answer(void *context, const struct names_answer *answer)
 }
 
 /* As the service does it: by the name servers alone, without search domains and hosts files. False: they cannot even be asked. */
-static bool look_up(struct slice host, struct names_answer *answer)
+static bool look_up(const struct guard *guard, struct slice host, struct names_answer *answer)
 {
     struct question question = { 0 };
     uv_loop_t loop;
     uv_loop_init(&loop);
-    struct names *names = names_create(&loop, &(struct names_options){ .timeout_ms = LOOKUP_MS });
+    struct names *names = names_create(&loop, &(struct names_options){ .timeout_ms = LOOKUP_MS, .guard = guard });
     bool made = names != NULL;
     if (made) {
         struct names_query *query = names_find(names, host, take_answer, &question);
@@ -54,7 +54,7 @@ static bool look_up(struct slice host, struct names_answer *answer)
 void doctor_look_at_names(struct findings *findings)
 {
     struct names_answer answer;
-    bool asked = look_up(SLICE("doctor.invalid"), &answer);
+    bool asked = look_up(NULL, SLICE("doctor.invalid"), &answer);
     if (asked && answer.result == NAMES_NOT_FOUND)
         findings_add(findings, FINDING_OK, "name servers", NULL, "answer");
     else if (asked && answer.result == NAMES_FOUND)
@@ -126,17 +126,12 @@ static bool connect_to(const struct url *url, const struct guard_address *addres
 
 /* ---- one URL ---- */
 
-static bool addresses_of(const struct url *url, const char *subject, struct names_answer *answer, struct findings *findings)
+static bool addresses_of(const struct guard *guard, const struct url *url, struct names_answer *answer)
 {
-    if (url->host_kind != GUARD_HOST_IS_NAME) {
-        *answer = (struct names_answer){ .result = NAMES_FOUND, .count = 1, .addresses = { url->literal } };
-        return true;
-    }
-    if (look_up(url->host, answer) && answer->result == NAMES_FOUND && answer->count > 0)
-        return true;
-    findings_add(findings, FINDING_BROKEN, subject, "see that the name is spelt right and has an A or AAAA record", "the name %s",
-                 answer->result == NAMES_NOT_FOUND ? "does not exist" : "could not be looked up");
-    return false;
+    if (url->host_kind == GUARD_HOST_IS_NAME)
+        return look_up(guard, url->host, answer) && answer->result == NAMES_FOUND && answer->count > 0;
+    *answer = (struct names_answer){ .result = NAMES_FOUND, .count = 1, .addresses = { url->literal } };
+    return true;
 }
 
 /* The service refuses the whole answer when one address is refused. */
@@ -179,6 +174,9 @@ void doctor_look_at_url(const struct settings *settings, const char *text, struc
         findings_add(findings, FINDING_OK, subject, NULL, "the policy allows its text; JOBHOOK_PROXY looks it up and connects");
         return;
     }
-    if (addresses_of(&url, subject, &answer, findings) && may_dial(&settings->guard, &answer, subject, findings))
+    if (!addresses_of(&settings->guard, &url, &answer))
+        findings_add(findings, FINDING_BROKEN, subject, "see that the name is spelt right and has an A or AAAA record", "the name %s",
+                     answer.result == NAMES_NOT_FOUND ? "does not exist" : "could not be looked up");
+    else if (may_dial(&settings->guard, &answer, subject, findings))
         dial(&url, &answer, subject, findings);
 }

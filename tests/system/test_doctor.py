@@ -8,6 +8,7 @@ import pytest
 import harness
 from certificates import Authority
 from harness import free_ports
+from namespace import Names
 
 
 def doctor(hook, *arguments, **settings):
@@ -111,6 +112,19 @@ def test_urls_are_judged_as_the_service_does(hook):
     assert found["URL"] == [("broken", "the policy refuses https://user@example.com/: user_info", found["URL"][0][2])]
     _, found = doctor(hook, f"http://127.0.0.1:{port}/x", JOBHOOK_EGRESS_ALLOW="")
     assert "the policy refuses" in found["URL"][0][1]
+
+
+def test_a_refused_address_behind_more_than_are_kept_is_found(hook, folder, network):
+    """As the service does, which dead-letters whatever is for such a name."""
+    Names(network, {f"with{n}.example.com": [[f"93.184.216.{i}" for i in range(1, n + 1)] + ["10.0.0.1"]] for n in (15, 16)})
+    for node in hook.rig.kafka.nodes:
+        network.forward(node.client_port)
+    urls = [f"http://with{n}.example.com/x" for n in (15, 16)]
+    command = network.command(folder, "nameserver 127.0.0.1\n", harness.BINARY, "doctor", "--json", *urls)
+    environment = {**hook.environment(), "JOBHOOK_EGRESS_ALLOW": ""}
+    found = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout)["findings"]
+    told = [(f["subject"], f["state"], f["text"]) for f in found if "example.com" in f["subject"]]
+    assert told == [(url[:-2], "broken", "the policy refuses its address 10.0.0.1") for url in urls]
 
 
 def test_wrong_usage_and_wrong_settings(hook):
