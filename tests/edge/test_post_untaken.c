@@ -7,7 +7,8 @@
 
 enum {
     LARGE = 1024 * 1024, /* more than the receiver's kernel takes for it, and no more than ours takes from libcurl at once */
-    SEND_MS = 200,       /* for that */
+    SEND_MS = 200,       /* for that, */
+    SEND_ALL_MS = 2500,  /* and for that of all visitors on a busy machine */
     PATIENCE_MS = 1000,
     LEFT_MAX = 100, /* requests of that size may be left in the kernel, */
     VISITORS = 320, /* and not so many */
@@ -17,6 +18,7 @@ static struct rig rig;
 static struct receiver receiver;
 static const char answer_and_close[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 static const char *answer; /* NULL: none */
+static int send_ms = SEND_MS;
 static atomic_bool may_take;
 static atomic_int visitors;
 
@@ -33,7 +35,7 @@ static bool take_late(const struct visit *visit)
     char bytes[65536];
     struct taking *taking = &takings[atomic_fetch_add(&visitors, 1)];
     ssize_t count = 1;
-    wait_ms(visit, SEND_MS);
+    wait_ms(visit, send_ms);
     if (answer != NULL)
         say(visit, answer);
     while (!atomic_load(&may_take) && wait_ms(visit, 10))
@@ -140,6 +142,7 @@ static int count_resets(int count)
     struct posted posted[VISITORS] = { 0 };
     char url[256];
     int resets = 0;
+    send_ms = SEND_ALL_MS;
     begin_with(answer_and_close, RIG_TIMEOUT_MS);
     rig_url(url, "http", "127.0.0.1", receiver.port, "/");
     for (int i = 0; i < count; i++)
