@@ -263,14 +263,8 @@ static void say_trouble(struct post_shared *shared, const char *detail)
         log_warn("something here keeps attempts from being made, they wait", LOG_STRING("problem", detail), LOG_I("suppressed", suppressed));
 }
 
-/* libcurl 7.88 hardly has words for a stream that ended without an error before the request was sent, or (HAProxy) with CANCEL: it throws away answers
- * that came with the end. */
-static bool has_lost_answer(const struct post *post, CURLcode code)
-{
-    const char *words = post->trouble;
-    return code == CURLE_HTTP2_STREAM && (*words == '\0' || strstr(words, "closed cleanly, but") != NULL || strstr(words, ": CANCEL ") != NULL);
-}
-
+/* With the end of a stream before the request was sent libcurl 7.88 throws away the answer that came before it, whatever the reason: none with Go's server,
+ * CANCEL with HAProxy. */
 static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
 {
     struct downgrades *downgrades = post->shared->downgrades;
@@ -278,7 +272,7 @@ static void note_protocol(const struct post *post, CURLcode code, enum outcome_k
         downgrades_prove(downgrades, post->origin_hash);
     else if (post->downgraded && post->https && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER))
         downgrades_bar(downgrades, post->origin_hash, clock_monotonic_ms());
-    else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && has_lost_answer(post, code)))
+    else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && code == CURLE_HTTP2_STREAM))
         downgrades_add(downgrades, post->origin_hash, clock_monotonic_ms());
 }
 

@@ -300,7 +300,7 @@ Test(post_hostile, a_connection_whose_http2_was_broken_is_not_used_again)
     }
 }
 
-enum { NO_ERROR = 0, CANCEL = 8, HTTP_1_1_REQUIRED = 13 };
+enum { NO_ERROR = 0, INTERNAL_ERROR = 2, CANCEL = 8, HTTP_1_1_REQUIRED = 13 };
 static unsigned char reason; /* of RST_STREAM */
 
 /* As Go's server when its handler does not read the body, or as HAProxy when it answers by itself: answer and end of the stream in one record. */
@@ -316,7 +316,7 @@ static bool answer_and_end_the_stream(void *ssl)
 /* libcurl 8 has the answer at once; with it HTTP/2 stays. */
 Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
 {
-    const unsigned char reasons[] = { NO_ERROR, CANCEL, HTTP_1_1_REQUIRED };
+    const unsigned char reasons[] = { NO_ERROR, INTERNAL_ERROR, CANCEL, HTTP_1_1_REQUIRED };
     for (size_t i = 0; i < COUNT_OF(reasons); i++) {
         struct posted posted[2];
         reason = reasons[i];
