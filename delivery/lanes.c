@@ -213,11 +213,11 @@ static void on_deadline(struct timer *timer)
     }
 }
 
-/* The rest of the answer is not worth much: it may take what is left of the deadline, but not more than this. */
-static void on_answered(struct post *post)
+/* Of what is left of the deadline it may take no more than this. */
+static void on_hasten(struct post *post, uint64_t most_ms)
 {
     struct lanes *lanes = lanes_of(post);
-    uint64_t latest_ms = uv_now(lanes->shared.loop) + POST_BODY_MS_MAX;
+    uint64_t latest_ms = uv_now(lanes->shared.loop) + most_ms;
     if (post->deadline.deadline_ms > latest_ms)
         timers_start(lanes->shared.timers, &post->deadline, latest_ms);
 }
@@ -440,7 +440,7 @@ struct lanes *lanes_create(struct uv_loop_s *loop, const struct lanes_options *o
     }
     init_lanes(lanes, loop, options);
     lanes->for_posts.wires = lanes->shared.wires;
-    lanes->for_posts.answered = on_answered;
+    lanes->for_posts.hasten = on_hasten;
     lanes->names = options->names;
     lanes->idle_ms = options->idle_ms > 0 ? options->idle_ms : IDLE_MS_DEFAULT;
     list_init(&lanes->busy);

@@ -73,7 +73,7 @@ static bool see_line(struct post *post, struct slice line)
         saw->in_headers = false;
         saw->headers_done = saw->status >= 200 || saw->status == 101; /* 101 ends the HTTP part of a connection: nothing else follows it */
         if (saw->headers_done)
-            post->shared->answered(post);
+            post->shared->hasten(post, POST_BODY_MS_MAX); /* the rest of the answer is not worth much */
     } else {
         see_field(post, line);
     }

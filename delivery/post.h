@@ -40,7 +40,7 @@ struct post_shared {
     bool cutting; /* a post that is not over is being taken away from libcurl */
     uint32_t snippet_bytes;
     struct log_gate no_sockets, troubles;
-    void (*answered)(struct post *post); /* status line and headers are there; libcurl must not be called */
+    void (*hasten)(struct post *post, uint64_t most_ms); /* it is to end within that; libcurl must not be called */
 };
 
 enum post_step {
@@ -56,6 +56,7 @@ struct post_sight {
     bool blocked;             /* an address was refused, or the parsers disagree */
     bool peer_gone;           /* the receiver reset the connection right behind the handshake */
     bool prepared;            /* libcurl was about to send: connected, and bytes may have left */
+    bool dialled;             /* for it, and not before */
     bool unpinned;            /* libcurl did not find the name's addresses any more */
     bool resend_refused;      /* libcurl wanted to send it again */
     bool http1_wanted;        /* likewise, by HTTP/1.1, as the receiver asked for that */
@@ -116,7 +117,7 @@ struct post {
     struct outcome outcome;
 };
 
-/* False, after a log line, when a file of TLS cannot be used. `wires` and `answered` are the caller's to set. */
+/* False, after a log line, when a file of TLS cannot be used. `wires` and `hasten` are the caller's to set. */
 MUST_USE bool post_shared_init(struct post_shared *shared, const struct lanes_options *options);
 void post_shared_finish(struct post_shared *shared);
 

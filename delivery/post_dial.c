@@ -16,14 +16,15 @@ static bool address_read(const char *text, struct guard_address *address)
 }
 
 /* libcurl sends a second time when a connection that it used again dies before the first byte of an answer; the receiver may have the request by then,
- * so that would be a POST that nobody counts. Where no other connection is free it asks for the name and dials first, which takes time, and fails in ways
- * that would be told as this attempt's. */
+ * so that would be a POST that nobody counts. Where no other connection is free it asks for the name and dials first, one address after the other (7.88
+ * turns to the next when half of the attempt's time is over), and what it meets would be told as this attempt's: the attempt ends here. */
 static void refuse_to_resend(struct post *post)
 {
     counter_add(&post->shared->stats.resends_refused, !post->saw.resend_refused);
     post->saw.resend_refused = true;
     /* Only where the receiver asks for that does libcurl say so, and begin anew all the same. */
     post->saw.http1_wanted = post->saw.http2 && strcmp(post->trouble, "Empty reply from server") == 0;
+    post->shared->hasten(post, 0);
 }
 
 /* Names are looked up before libcurl has the post, and pinned (post_pin.c): what it does not find there, it would ask the system's resolver for, with a
@@ -70,6 +71,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct 
         post->saw.local_error = errno;
         say_no_socket(post->shared, errno);
     }
+    post->saw.dialled = post->saw.dialled || fd >= 0;
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 

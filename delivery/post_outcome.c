@@ -292,7 +292,7 @@ void post_conclude(struct post *post, int code)
         .kind = meaning.kind,
         .status = answered ? post->saw.status : 0,
         .sent = post->saw.prepared,
-        .connected = post->saw.prepared && !post->saw.resend_refused,
+        .connected = post->saw.prepared && (post->saw.dialled || !post->saw.resend_refused),
         .retry_after_s = answered ? post->saw.retry_after_s : -1,
         .snippet = post->snippet,
         .snippet_bytes = post->saw.snippet_bytes,
