@@ -125,6 +125,8 @@ static void signalled(uv_signal_t *handle, int number)
 {
     struct service *service = handle->data;
     log_info("signal received", LOG_I("signal", number));
+    if (number == SIGHUP && service->ending) /* the shell sends one, and the kernel another behind it */
+        return;
     if (service->signal_count++ > 0) {
         service->abandoned = true;
         uv_stop(&service->loop);
