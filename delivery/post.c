@@ -208,14 +208,15 @@ bool post_shared_init(struct post_shared *shared, const struct lanes_options *op
         .attempt_timeout_ms = options->attempt_timeout_ms,
         .lifetime_s = options->lifetime_s > 0 ? options->lifetime_s : LANES_LIFETIME_S,
         .snippet_bytes = options->snippet_bytes,
-        .http2 = options->http2,
+        .proxy_by_tls = options->proxy != NULL && strncasecmp(options->proxy, "https:", 6) == 0,
         .tls_sight = options->tls_sight,
     };
     shared->tls = post_tls_create(&(struct post_tls_files){ options->ca_file, options->client_cert, options->client_key });
     if (shared->tls == NULL)
         return false;
     shared->proxy = options->proxy == NULL ? NULL : memory_copy(options->proxy, strlen(options->proxy));
-    shared->proxy_by_tls = options->proxy != NULL && strncasecmp(options->proxy, "https:", 6) == 0;
+    /* Through TLS in TLS libcurl 7.88 leaves frames unread in the outer one, and waits; and a connection that carries one request has no use for it. */
+    shared->http2 = options->http2 && !shared->proxy_by_tls;
     shared->downgrades = downgrades_create();
     gauge_set(&shared->stats.files_current, 1);
     return true;

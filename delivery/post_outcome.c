@@ -263,8 +263,13 @@ static void say_trouble(struct post_shared *shared, const char *detail)
         log_warn("something here keeps attempts from being made, they wait", LOG_STRING("problem", detail), LOG_I("suppressed", suppressed));
 }
 
-/* With the end of a stream before the request was sent libcurl 7.88 throws away the answer that came before it, whatever the reason: none with Go's server,
- * CANCEL with HAProxy. */
+/* With the end of a stream before the request was sent, or of the connection, libcurl 7.88 throws away the answer that came before it, whatever the
+ * reason: none with Go's server, CANCEL with HAProxy. */
+static bool may_have_lost_answer(const struct post *post, CURLcode code)
+{
+    return post->saw.http2 && (code == CURLE_HTTP2_STREAM || code == CURLE_PARTIAL_FILE);
+}
+
 static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
 {
     struct downgrades *downgrades = post->shared->downgrades;
@@ -272,7 +277,7 @@ static void note_protocol(const struct post *post, CURLcode code, enum outcome_k
         downgrades_prove(downgrades, post->origin_hash);
     else if (post->downgraded && post->https && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER))
         downgrades_bar(downgrades, post->origin_hash, clock_monotonic_ms());
-    else if (post->saw.http1_wanted || (post->saw.http2 && kind == OUTCOME_CONNECTION_LOST && code == CURLE_HTTP2_STREAM))
+    else if (post->saw.http1_wanted || (kind == OUTCOME_CONNECTION_LOST && may_have_lost_answer(post, code)))
         downgrades_add(downgrades, post->origin_hash, clock_monotonic_ms());
 }
 

@@ -301,25 +301,35 @@ Test(post_hostile, a_connection_whose_http2_was_broken_is_not_used_again)
 }
 
 enum { NO_ERROR = 0, INTERNAL_ERROR = 2, CANCEL = 8, HTTP_1_1_REQUIRED = 13 };
-static unsigned char reason; /* of RST_STREAM */
+
+static struct ending {
+    unsigned char reason; /* of RST_STREAM */
+    bool goes_away;       /* says so first */
+} ending;
 
 /* As Go's server when its handler does not read the body, or as HAProxy when it answers by itself: answer and end of the stream in one record. */
 static bool answer_and_end_the_stream(void *ssl)
 {
-    unsigned char end[] = { 0, 0, 1, 1, reason == CANCEL ? 5 : 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason };
+    static const unsigned char goodbye[] = { 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
+    const unsigned char end[] = { 0, 0, 1, 1, ending.reason == CANCEL ? 5 : 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, ending.reason };
     enum { HEADERS_BYTES = 10 };
-    size_t skip = reason == HTTP_1_1_REQUIRED ? HEADERS_BYTES : 0;
+    unsigned char bytes[sizeof(goodbye) + sizeof(end)];
+    size_t first = ending.goes_away ? sizeof(goodbye) : 0, skip = ending.reason == HTTP_1_1_REQUIRED ? HEADERS_BYTES : 0;
+    memcpy(bytes, goodbye, first);
+    memcpy(bytes + first, end + skip, sizeof(end) - skip);
     return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, LARGE / 8) &&
-           SSL_write(ssl, end + skip, (int)(sizeof(end) - skip)) > 0 && usleep(200 * 1000) != 0; /* others wait for us */
+           SSL_write(ssl, bytes, (int)(first + sizeof(end) - skip)) > 0 && usleep(200 * 1000) != 0; /* others wait for us */
 }
 
 /* libcurl 8 has the answer at once; with it HTTP/2 stays. */
 Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
 {
-    const unsigned char reasons[] = { NO_ERROR, INTERNAL_ERROR, CANCEL, HTTP_1_1_REQUIRED };
-    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+    const struct ending endings[] = {
+        { NO_ERROR, false }, { NO_ERROR, true }, { INTERNAL_ERROR, false }, { CANCEL, false }, { HTTP_1_1_REQUIRED, false }
+    };
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
         struct posted posted[2];
-        reason = reasons[i];
+        ending = endings[i];
         begin_tls((struct tls_options){ .talk = answer_and_end_the_stream });
         while (rig.request.body.length < LARGE)
             text_append_string(&rig.request.body, "0123456789abcdef");
@@ -328,7 +338,7 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
             rig_wait(&rig, &posted[k]);
             rig_run_ms(&rig, 300); /* the end of the connection arrives */
         }
-        cr_expect_eq(posted[1].outcome.status, 200, "%u: %d %s", reason, posted[1].outcome.kind, posted[1].detail);
+        cr_expect_eq(posted[1].outcome.status, 200, "%zu: %d %s", i, posted[1].outcome.kind, posted[1].detail);
         cr_expect_eq(atomic_load(&tls_receiver.requests), posted[0].outcome.kind == OUTCOME_ANSWERED ? 0 : 1);
         rig_close(&rig);
         tls_receiver_stop(&tls_receiver);

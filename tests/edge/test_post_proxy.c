@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct rig rig;
 static struct receiver proxy;
@@ -234,4 +235,43 @@ Test(post_proxy, by_tls_has_nothing_left_over_for_the_next_post)
     }
     rig_close(&rig);
     tls_receiver_stop(&secure);
+}
+
+static void copy_pem(FILE *to, const char *path)
+{
+    char bytes[8192];
+    FILE *from = fopen(path, "re");
+    size_t count = fread(bytes, 1, sizeof(bytes), from);
+    cr_assert(count > 0 && fwrite(bytes, 1, count, to) == count);
+    fclose(from);
+}
+
+static bool talk_http2(void *ssl)
+{
+    (void)ssl;
+    cr_assert_fail("HTTP/2 was offered");
+    return false;
+}
+
+/* libcurl 7.88 would leave frames in the proxy's TLS, and wait for a socket that has no more. */
+Test(post_proxy, by_tls_carries_no_http2)
+{
+    struct tls_receiver inner, secure;
+    char url[256], path[] = "/tmp/jobhook_proxy.XXXXXX";
+    struct posted posted;
+    tls_receiver_start(&inner, (struct tls_options){ .subject_alt_name = "DNS:hook.example.com", .talk = talk_http2 });
+    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .tunnel_to = inner.port });
+    FILE *both = fdopen(mkstemp(path), "w");
+    copy_pem(both, inner.ca_file);
+    copy_pem(both, secure.ca_file);
+    fclose(both);
+    rig_url(url, "https", "127.0.0.1", secure.port, "");
+    rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = path, .http2 = true }, NULL);
+    posted = post_to("https://hook.example.com/x");
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    cr_expect_eq(atomic_load(&inner.requests), 1);
+    rig_close(&rig);
+    tls_receiver_stop(&secure);
+    tls_receiver_stop(&inner);
+    unlink(path);
 }

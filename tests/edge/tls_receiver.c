@@ -261,6 +261,30 @@ static bool wait_readable(const struct tls_receiver *receiver, int fd)
     return true;
 }
 
+/* Until one side ends. */
+static void carry(const struct tls_receiver *receiver, SSL *ssl, int fd)
+{
+    const struct sockaddr_in to = { .sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                    .sin_port = htons(receiver->options.tunnel_to) };
+    char bytes[16384];
+    ssize_t count = 1;
+    int inner = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(connect(inner, (const struct sockaddr *)&to, sizeof(to)) == 0);
+    while (count > 0 && !atomic_load(&receiver->stopping)) {
+        struct pollfd ends[] = { { .fd = fd, .events = POLLIN }, { .fd = inner, .events = POLLIN } };
+        bool ready = SSL_pending(ssl) > 0 || poll(ends, 2, POLL_MS) > 0;
+        if (ready && (SSL_pending(ssl) > 0 || ends[0].revents != 0)) {
+            count = SSL_read(ssl, bytes, sizeof(bytes));
+            count = count > 0 ? send(inner, bytes, (size_t)count, 0) : 0;
+        } else if (ready) {
+            count = recv(inner, bytes, sizeof(bytes), 0);
+            count = count > 0 ? SSL_write(ssl, bytes, (int)count) : 0;
+        }
+    }
+    close(inner);
+}
+
 /* One request whose head and body come within one read or two; small ones do. */
 static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
 {
@@ -276,6 +300,8 @@ static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
         if (end != NULL && strncmp(bytes, "CONNECT ", 8) == 0) {
             snprintf(receiver->last_connect, sizeof(receiver->last_connect), "%.500s", bytes);
             SSL_write(ssl, "HTTP/1.1 200 Connected\r\n\r\n", 26); /* and is the receiver itself from now on */
+            if (receiver->options.tunnel_to != 0)
+                return carry(receiver, ssl, fd), false;
             have = 0;
         } else if (end != NULL && length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))
             return true;

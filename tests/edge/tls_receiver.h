@@ -37,6 +37,7 @@ struct tls_options {
     int newest_protocol;    /* TLS1_2_VERSION; 0: all */
     const char *groups;     /* TLS 1.3 with these alone */
     size_t ticket_bytes;    /* of each ticket at least */
+    uint16_t tunnel_to;     /* port of 127.0.0.1 to which a CONNECT leads, wherever it was meant for; 0: to itself */
 };
 
 struct tls_receiver {
