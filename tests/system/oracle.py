@@ -35,6 +35,7 @@ import sys
 NEVER = math.inf
 EXAMPLES_MAX = 20
 SLACK_US = 2_000_000  # from the answer's last byte until the result is recorded, on a busy machine
+UNREAD_US = 250_000  # for so long the receiver may not have read what a copy sent that is dead; the next one takes longer to join the group
 RECONNECT_US = 5_000_000  # the pause between two tries to reach Redis doubles up to that
 CRIMES = ("lost", "doubled", "early", "altered", "wrong", "undone", "died")
 
@@ -121,7 +122,7 @@ class Faults:
         return None
 
     def crash(self, first, second, slack_us=250_000):
-        return first.attempt == second.attempt and any(end >= first.first and start <= first.end + slack_us and second.first >= start
+        return first.attempt == second.attempt and any(end + UNREAD_US >= first.first and start <= first.end + slack_us and second.first >= start
                                                        for start, end in self.kills[first.copy])
 
     def crash_later(self, first, second):

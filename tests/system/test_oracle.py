@@ -257,6 +257,11 @@ def test_a_kill_allows_what_the_killed_copy_was_sending(story):
     assert story.allowed() == {"crash": 1}
 
 
+def test_a_kill_allows_what_the_receiver_read_a_moment_later(story):
+    story.publish("t").post("t", 1, copy=1).post("t", 7).fault("kill", 0.8, 0.9, copy=1)
+    assert story.allowed() == {"crash": 1}
+
+
 @pytest.mark.parametrize("copy, begin", [(0, 1.0), (1, 0.5), (1, 5), (1, 8)], ids=["another copy", "before it", "long recorded", "after the second"])
 def test_a_kill_allows_nothing_else(story, copy, begin):
     story.publish("t").post("t", 1, copy=1).post("t", 7).fault("kill", begin, begin + 0.1, copy=copy)
