@@ -65,7 +65,8 @@ struct post_sight {
     bool headers_done;        /* of the final status */
     bool headers_too_large;   /* provisional answers without end, or headers */
     bool body_cut;            /* our limit on the body ended it */
-    bool http2;               /* agreed upon by TLS */
+    bool agreed;              /* by TLS, on a protocol that we offered, */
+    bool http2;               /* and on this */
     bool unfit;               /* its connection takes much memory or, with HTTP/1, has something that nobody has read */
     bool timed_out;           /* our deadline ended it */
     struct sockaddr_in6 ipv6; /* that was dialled last, or tried to be; of no family: it was none of IPv6 */

@@ -260,11 +260,21 @@ bool post_bounds_is_spoiled(void *ssl)
     return ssl != NULL && (SSL_pending(ssl) > 0 || !post_bounds_may_be_kept(ssl));
 }
 
-bool post_bounds_is_http2(void *ssl)
+static struct slice protocol_of(void *ssl)
 {
     const unsigned char *name = NULL;
     unsigned length = 0;
     if (ssl != NULL)
         SSL_get0_alpn_selected(ssl, &name, &length);
-    return length == 2 && memcmp(name, "h2", 2) == 0;
+    return (struct slice){ (const char *)name, length };
+}
+
+bool post_bounds_is_http2(void *ssl)
+{
+    return slice_equal(protocol_of(ssl), SLICE("h2"));
+}
+
+bool post_bounds_has_protocol(void *ssl)
+{
+    return protocol_of(ssl).length > 0;
 }

@@ -23,5 +23,7 @@ bool post_bounds_may_be_kept(void *ssl);
 bool post_bounds_is_spoiled(void *ssl);
 /* HTTP/2 was agreed upon, whatever a status line says. */
 bool post_bounds_is_http2(void *ssl);
+/* The receiver chose one of the protocols that it was offered (ALPN). */
+bool post_bounds_has_protocol(void *ssl);
 
 #endif

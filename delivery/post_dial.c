@@ -103,6 +103,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
         return CURL_PREREQFUNC_ABORT;
     post->saw.prepared = true;
     void *tls = post_tls_of(post);
+    post->saw.agreed = post_bounds_has_protocol(tls);
     post->saw.http2 = post_bounds_is_http2(tls);
     post_bounds_begin(tls, post->body_bytes);
     /* What a receiver says beyond its answer may lie in the TLS of the proxy, where nobody sees it. */

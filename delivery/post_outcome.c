@@ -230,6 +230,8 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return (struct meaning){ code, OUTCOME_TLS_FAILED, "the receiver refused our certificate, or wants one" };
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         return meaning_of_refused_certificate(post);
+    if (code == CURLE_SSL_CONNECT_ERROR && strstr(post->trouble, "no application protocol") != NULL)
+        return (struct meaning){ code, OUTCOME_TLS_FAILED, "the receiver speaks no HTTP that it was offered" };
     if (post->https && !saw->prepared && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING))
         return meaning_of(CURLE_SSL_CONNECT_ERROR, false);
     return meaning_of_code(code, saw->prepared);
@@ -270,12 +272,19 @@ static bool may_have_lost_answer(const struct post *post, CURLcode code)
     return post->saw.http2 && (code == CURLE_HTTP2_STREAM || code == CURLE_PARTIAL_FILE);
 }
 
+static bool is_success(const struct post *post, enum outcome_kind kind)
+{
+    return kind == OUTCOME_ANSWERED && post->saw.status >= 200 && post->saw.status <= 299;
+}
+
+/* Servers of HTTP/2 alone refuse the handshake; or they let it pass (Node.js 18), and answer with 403, close, or say nothing. */
 static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
 {
     struct downgrades *downgrades = post->shared->downgrades;
-    if (post->downgraded && post->https && kind == OUTCOME_ANSWERED)
+    bool asked = post->downgraded && post->https, agreed = post->saw.agreed || is_success(post, kind);
+    if (asked && agreed && kind == OUTCOME_ANSWERED)
         downgrades_prove(downgrades, post->origin_hash);
-    else if (post->downgraded && post->https && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER))
+    else if (asked && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER || (post->saw.prepared && !agreed)))
         downgrades_bar(downgrades, post->origin_hash, clock_monotonic_ms());
     else if (post->saw.http1_wanted || (kind == OUTCOME_CONNECTION_LOST && may_have_lost_answer(post, code)))
         downgrades_add(downgrades, post->origin_hash, clock_monotonic_ms());
@@ -297,7 +306,7 @@ void post_conclude(struct post *post, int code)
         .kind = meaning.kind,
         .status = answered ? post->saw.status : 0,
         .sent = post->saw.prepared,
-        .connected = post->saw.prepared && (post->saw.dialled || !post->saw.resend_refused),
+        .connected = post->saw.prepared && (post->saw.dialled || meaning.kind != OUTCOME_CONNECTION_LOST),
         .retry_after_s = answered ? post->saw.retry_after_s : -1,
         .snippet = post->snippet,
         .snippet_bytes = post->saw.snippet_bytes,

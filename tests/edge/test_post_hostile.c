@@ -345,6 +345,45 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
     }
 }
 
+static bool reset_the_first(void *ssl)
+{
+    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 }, reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, INTERNAL_ERROR };
+    bool first = atomic_load(&tls_receiver.connections) == 1;
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) &&
+           SSL_write(ssl, first ? reset : answer, first ? sizeof(reset) : sizeof(answer)) > 0 && read_bytes(ssl, INT_MAX);
+}
+
+static bool want_http2(void *ssl)
+{
+    static const char refusal[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    return SSL_write(ssl, refusal, sizeof(refusal) - 1) > 0;
+}
+
+static bool close_at_once(void *ssl)
+{
+    (void)ssl;
+    return false;
+}
+
+/* It lets TLS begin without a protocol, as Node.js did for long. */
+Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
+{
+    bool (*const acts[])(void *) = { want_http2, close_at_once };
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        struct posted posted;
+        begin_tls((struct tls_options){ .talk = reset_the_first, .act = acts[i], .close_each = true });
+        for (int k = 0; k < 3; k++) {
+            rig_begin(&rig, url, &posted);
+            rig_wait(&rig, &posted);
+            cr_expect_eq(posted.outcome.status == 200, k >= 2, "%zu, %d: %d %s", i, k, posted.outcome.status, posted.detail);
+            rig_run_ms(&rig, 100);
+        }
+        cr_expect_eq(atomic_load(&tls_receiver.requests), 1);
+        rig_close(&rig);
+        tls_receiver_stop(&tls_receiver);
+    }
+}
+
 /* The second request, on stream 3: libcurl would send it once more by itself, and dial for it. */
 static bool answer_first_then_refuse(void *ssl)
 {
