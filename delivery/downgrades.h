@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DOWNGRADES_PLACES = 4096, DOWNGRADES_MS = 3600 * 1000, DOWNGRADES_BAR_MS = 600 * 1000 };
+enum { DOWNGRADES_PLACES = 4096, DOWNGRADES_MS = 3600 * 1000, DOWNGRADES_BAR_MS = 600 * 1000, DOWNGRADES_ASK_MS = 10 * 1000 };
 
 struct downgrades;
 
@@ -23,6 +23,7 @@ void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_
 void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash);
 /* It does not seem to speak HTTP/1.1: unless it has answered by that, it gets none for a while. */
 void downgrades_bar(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-bool downgrades_hold(const struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
+/* Whether what is sent now is. Until it has answered by HTTP/1.1, one request in DOWNGRADES_ASK_MS is, and finds out for the others. */
+bool downgrades_hold(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
 
 #endif

@@ -10,6 +10,7 @@ Test(downgrades, last_for_an_hour_and_for_one_origin)
     const uint64_t one = 1, other = 2;
     cr_expect_not(downgrades_hold(downgrades, one, 1000));
     downgrades_add(downgrades, one, 1000);
+    downgrades_prove(downgrades, one);
     cr_expect(downgrades_hold(downgrades, one, 1000) && downgrades_hold(downgrades, one, 999 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, one, 1000 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, other, 1000));
@@ -52,5 +53,20 @@ Test(downgrades, are_not_ended_by_a_failure_of_whoever_has_spoken_http1)
     downgrades_add(downgrades, 1, 3000);
     downgrades_bar(downgrades, 1, 4000);
     cr_expect(downgrades_hold(downgrades, 1, 4000));
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_tried_by_one_until_it_has_answered)
+{
+    struct downgrades *downgrades = downgrades_create();
+    downgrades_add(downgrades, 1, 1000);
+    cr_expect(downgrades_hold(downgrades, 1, 1000));
+    downgrades_add(downgrades, 1, 1001); /* another one that was under way */
+    cr_expect_not(downgrades_hold(downgrades, 1, 1002));
+    cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_ASK_MS), "nothing was heard of that one");
+    cr_expect_not(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS));
+    downgrades_prove(downgrades, 1);
+    cr_expect(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS));
+    cr_expect(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS));
     downgrades_destroy(downgrades);
 }
