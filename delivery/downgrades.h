@@ -3,7 +3,8 @@
  * A receiver may end a stream before it has read the request, when it has answered (RFC 9113, 8.1): libcurl 7.88 throws the answer away if the end comes
  * with it. Go's server does so for every handler that does not read the body. And a receiver may ask for HTTP/1.1 (HTTP_1_1_REQUIRED).
  *
- * A table with one place for each hash of an origin, which is to be made with a random key: whoever falls on another's place is sent HTTP/2 again, and found out again. */
+ * A table with one place for each hash of an origin, which is to be made with a random key: whoever falls on another's place is sent HTTP/2 again, and
+ * found out again. */
 #ifndef JOBHOOK_DELIVERY_DOWNGRADES_H
 #define JOBHOOK_DELIVERY_DOWNGRADES_H
 
@@ -19,7 +20,7 @@ void downgrades_destroy(struct downgrades *downgrades);
 
 /* For an hour from now on; nothing happens while it is barred. */
 void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-/* It answered by HTTP/1.1. */
+/* It answered by HTTP/1.1, and had agreed on that, or with a 2xx. */
 void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash);
 /* It does not seem to speak HTTP/1.1: unless it has answered by that, it gets none for a while. */
 void downgrades_bar(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
