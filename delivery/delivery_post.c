@@ -74,11 +74,6 @@ struct request *delivery_compose_request(struct delivery *d)
 
 /* ---- what came of it ---- */
 
-static bool is_delivered(const struct outcome *outcome)
-{
-    return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;
-}
-
 void deliveries_note_posting(struct delivery *d)
 {
     struct deliveries *all = d->all;
@@ -102,9 +97,9 @@ void deliveries_note_outcome(struct delivery *d, const struct outcome *outcome)
     const struct delivery_exits *exits = &d->all->options.exits;
     if (exits->attempted != NULL)
         exits->attempted(exits->context, &(struct attempted){ d->event, &d->attempt, &d->url, outcome, span->recorded ? span : NULL });
-    if (!is_delivered(outcome) && outcome->kind != OUTCOME_LOCAL)
+    if (!outcome_is_success(outcome) && outcome->kind != OUTCOME_LOCAL)
         troubles_note(d->all->troubles, d->url.endpoint, d->attempt.error, clock_monotonic_ms());
-    if (is_delivered(outcome) && d->event->timestamp_ms >= 0) {
+    if (outcome_is_success(outcome) && d->event->timestamp_ms >= 0) {
         int64_t latency_ms = clock_wall_ms() - d->event->timestamp_ms;
         histogram_observe_us(&stats->delivery_latency, latency_ms < 0 ? 0 : (uint64_t)latency_ms * 1000);
     }

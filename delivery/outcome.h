@@ -37,4 +37,10 @@ struct outcome {
     const char *detail; /* a short English sentence for logs; valid during the callback; never NULL */
 };
 
+/* A 2xx. */
+static inline bool outcome_is_success(const struct outcome *outcome)
+{
+    return outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status <= 299;
+}
+
 #endif

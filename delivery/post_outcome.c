@@ -272,16 +272,12 @@ static bool may_have_lost_answer(const struct post *post, CURLcode code)
     return post->saw.http2 && (code == CURLE_HTTP2_STREAM || code == CURLE_PARTIAL_FILE);
 }
 
-static bool is_success(const struct post *post, enum outcome_kind kind)
-{
-    return kind == OUTCOME_ANSWERED && post->saw.status >= 200 && post->saw.status <= 299;
-}
-
 /* Servers of HTTP/2 alone refuse the handshake; or they let it pass (Node.js 18), and answer with 403, close, or say nothing. */
-static void note_protocol(const struct post *post, CURLcode code, enum outcome_kind kind)
+static void note_protocol(const struct post *post, CURLcode code)
 {
+    enum outcome_kind kind = post->outcome.kind;
     struct downgrades *downgrades = post->shared->downgrades;
-    bool asked = post->downgraded && post->https, agreed = post->saw.agreed || is_success(post, kind);
+    bool asked = post->downgraded && post->https, agreed = post->saw.agreed || outcome_is_success(&post->outcome);
     if (asked && agreed && kind == OUTCOME_ANSWERED)
         downgrades_prove(downgrades, post->origin_hash);
     else if (asked && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER || (post->saw.prepared && !agreed)))
@@ -296,8 +292,6 @@ void post_conclude(struct post *post, int code)
     if (meaning.kind == OUTCOME_LOCAL && post->saw.local_error == 0)
         say_trouble(post->shared, meaning.detail);
     bool answered = meaning.kind == OUTCOME_ANSWERED;
-    if (!post->only_connects)
-        note_protocol(post, (CURLcode)code, meaning.kind);
     post->large = post->large || post->saw.header_bytes > LARGE_HEADERS; /* libcurl keeps them with the handle */
     long connections = 0;
     curl_easy_getinfo(post->easy, CURLINFO_NUM_CONNECTS, &connections);
@@ -313,6 +307,8 @@ void post_conclude(struct post *post, int code)
         .detail = meaning.detail,
     };
     take_times(post);
+    if (!post->only_connects)
+        note_protocol(post, (CURLcode)code);
 }
 
 void post_conclude_overdue(struct post *post)

@@ -171,7 +171,7 @@ static void answered(void *context, const struct outcome *outcome)
     struct posting *posting = context;
     char error[ATTEMPT_ERROR_MAX + 1];
     posting->done = true;
-    posting->delivered = outcome->kind == OUTCOME_ANSWERED && outcome->status >= 200 && outcome->status < 300;
+    posting->delivered = outcome_is_success(outcome);
     verdict_error_class(outcome, error);
     if (posting->send->url.https)
         print_tls(&posting->tls, outcome);
