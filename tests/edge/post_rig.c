@@ -131,12 +131,17 @@ void rig_url(char url[256], const char *scheme, const char *host, uint16_t port,
     snprintf(url, 256, "%s://%s:%u%s", scheme, host, (unsigned)port, path);
 }
 
-struct posted rig_post(struct rig *rig, const struct receiver *receiver, const char *path)
+struct posted rig_post_url(struct rig *rig, const char *url)
 {
     struct posted posted;
-    char url[256];
-    rig_url(url, "http", "127.0.0.1", receiver->port, path);
     rig_begin(rig, url, &posted);
     rig_wait(rig, &posted);
     return posted;
+}
+
+struct posted rig_post(struct rig *rig, const struct receiver *receiver, const char *path)
+{
+    char url[256];
+    rig_url(url, "http", "127.0.0.1", receiver->port, path);
+    return rig_post_url(rig, url);
 }

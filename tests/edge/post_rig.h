@@ -37,7 +37,9 @@ bool rig_connects(struct rig *rig, const char *url);
 void rig_wait(struct rig *rig, const struct posted *posted);
 /* Runs the loop for a while, whatever happens. */
 void rig_run_ms(struct rig *rig, uint64_t ms);
-/* POSTs to http://127.0.0.1:port/path and waits for the outcome. */
+/* POSTs and waits for the outcome. */
+struct posted rig_post_url(struct rig *rig, const char *url);
+/* Likewise, to http://127.0.0.1:port/path. */
 struct posted rig_post(struct rig *rig, const struct receiver *receiver, const char *path);
 void rig_url(char url[256], const char *scheme, const char *host, uint16_t port, const char *path);
 

@@ -240,8 +240,7 @@ static void expect_lost_by_name(script *script, uint32_t most_ms)
     rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, dns.address);
     rig_url(url, "http", "hook.example.com", receiver.port, "/");
     for (int i = 0; i < 2; i++) {
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
+        posted = rig_post_url(&rig, url);
         cr_expect_eq(posted.outcome.status, i == 0 ? 200 : 0);
     }
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind, posted.detail);

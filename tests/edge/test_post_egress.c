@@ -75,12 +75,9 @@ static void end(void)
 
 static struct posted post_to(const char *host)
 {
-    struct posted posted;
     char url[256];
     rig_url(url, "http", host, receiver.port, "/");
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
-    return posted;
+    return rig_post_url(&rig, url);
 }
 
 TestSuite(post_egress, .init = begin, .fini = end, .timeout = 60);
@@ -137,8 +134,7 @@ Test(post_egress, a_connection_that_stands_is_judged_as_well)
     struct url url;
     struct posted posted;
     rig_url(text, "http", "hook.example.com", receiver.port, "/");
-    rig_begin(&rig, text, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, text);
     cr_expect_eq(posted.outcome.kind, OUTCOME_BLOCKED_ADDRESS, "%s", posted.detail);
     /* A literal address is judged before it gets here; were it not, the peer is. */
     rig.guard.allow_count = count;

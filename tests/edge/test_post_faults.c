@@ -84,8 +84,7 @@ Test(post_faults, a_closed_port_is_refused)
     uint16_t port = receiver.port;
     receiver_stop(&receiver);
     rig_url(url, "http", "127.0.0.1", port, "/");
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, url);
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_REFUSED, "%s", posted.detail);
     cr_expect_not(posted.outcome.sent || posted.outcome.connected);
     rig_close(&rig);
@@ -110,8 +109,7 @@ static struct posted post_in_vain(struct lanes_options options)
     char url[256];
     rig_url(url, "http", "127.0.0.1", listen_in_vain(), "/");
     rig_open(&rig, options, NULL);
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, url);
     return posted;
 }
 
@@ -421,8 +419,7 @@ Test(post_faults, that_are_ours_are_called_local)
     struct rlimit none = { .rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max };
     setrlimit(RLIMIT_NOFILE, &none);
     rig_url(url, "http", "127.0.0.2", receiver.port, "/");
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, url);
     setrlimit(RLIMIT_NOFILE, &limit);
     cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_not(posted.outcome.sent);
@@ -456,8 +453,7 @@ Test(post_faults, an_ipv6_address_where_there_is_none_of_ours_is_not)
     if (!is_alone() || !set_network("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"))
         cr_skip_test("no network namespace can be made here");
     rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
-    rig_begin(&rig, "http://[2606::1]/", &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, "http://[2606::1]/");
     cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_not(posted.outcome.sent);
     rig_close(&rig);
@@ -479,8 +475,7 @@ Test(post_faults, want_of_ports_is_ours_with_a_proxy_as_well)
         rig_url(url, "http", "127.0.0.1", receiver.port, "/");
         rig_url(proxy, "http", "127.0.0.1", receiver.port, "");
         rig_open(&rig, (struct lanes_options){ .lane_count = 1, .proxy = by_proxy ? proxy : NULL }, NULL);
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
+        posted = rig_post_url(&rig, url);
         cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d: %d %s", by_proxy, posted.outcome.kind, posted.detail);
         cr_expect_not(posted.outcome.sent);
         rig_close(&rig);

@@ -48,8 +48,7 @@ static struct posted post_as_begun(void)
     turns = 0;
     uv_prepare_init(&rig.loop, &prepare);
     uv_prepare_start(&prepare, on_turn);
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, url);
     uv_close((uv_handle_t *)&prepare, NULL);
     rig_close(&rig);
     tls_receiver_stop(&tls_receiver);
@@ -160,6 +159,7 @@ Test(post_hostile, handshakes_that_never_begin_do_not_hold_the_loop)
 }
 
 static const unsigned char no_settings[] = { 0, 0, 0, 4, 0, 0, 0, 0, 0 };
+static const unsigned char answer_ok[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 }; /* 200 on stream 1, which it ends */
 
 /* Frames that HTTP/2 allows, and that say nothing: the answer to a PING that was not sent. */
 static bool flood_with_frames(void *ssl)
@@ -215,10 +215,9 @@ static bool ping_beside_a_shut_window(void *ssl)
 static bool open_the_window_late(void *ssl)
 {
     static const unsigned char more[] = { 0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 4, 8, 0, 0, 0, 0, 1, 0, 0x10, 0, 0 };
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
     bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, WINDOW);
     usleep(100 * 1000); /* the sender rests */
-    return fine && SSL_write(ssl, more, sizeof(more)) > 0 && read_bytes(ssl, LARGE - WINDOW) && SSL_write(ssl, answer, sizeof(answer)) > 0 &&
+    return fine && SSL_write(ssl, more, sizeof(more)) > 0 && read_bytes(ssl, LARGE - WINDOW) && SSL_write(ssl, answer_ok, sizeof(answer_ok)) > 0 &&
            read_bytes(ssl, INT_MAX);
 }
 
@@ -227,13 +226,12 @@ static bool open_the_window_in_steps(void *ssl)
 {
     enum { STEP = 512, EVERY_US = 100 };
     static const unsigned char more[] = { 0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 4, 8, 0, 0, 0, 0, 1, 0, 0, 2, 0 };
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
     bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_bytes(ssl, WINDOW);
     for (int have = WINDOW; fine && have < LARGE; have += STEP) {
         usleep(EVERY_US);
         fine = SSL_write(ssl, more, sizeof(more)) > 0 && read_bytes(ssl, LARGE - have < STEP ? LARGE - have : STEP);
     }
-    return fine && SSL_write(ssl, answer, sizeof(answer)) > 0 && read_bytes(ssl, INT_MAX);
+    return fine && SSL_write(ssl, answer_ok, sizeof(answer_ok)) > 0 && read_bytes(ssl, INT_MAX);
 }
 
 /* libcurl 7.88 asks all the time whether it may write, and the socket says yes all the time. */
@@ -276,11 +274,10 @@ static bool breaks_behind_headers;
 static bool break_the_first(void *ssl)
 {
     static const unsigned char broken[] = { 0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88, 0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff };
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
     enum { HEADERS_BYTES = 10 };
     bool first = atomic_load(&tls_receiver.connections) == 1;
-    const unsigned char *bytes = !first ? answer : breaks_behind_headers ? broken : broken + HEADERS_BYTES;
-    size_t length = !first ? sizeof(answer) : (size_t)(broken + sizeof(broken) - bytes);
+    const unsigned char *bytes = !first ? answer_ok : breaks_behind_headers ? broken : broken + HEADERS_BYTES;
+    size_t length = !first ? sizeof(answer_ok) : (size_t)(broken + sizeof(broken) - bytes);
     return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, bytes, (int)length) > 0 &&
            read_bytes(ssl, INT_MAX);
 }
@@ -334,8 +331,7 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
         while (rig.request.body.length < LARGE)
             text_append_string(&rig.request.body, "0123456789abcdef");
         for (int k = 0; k < 2; k++) {
-            rig_begin(&rig, url, &posted[k]);
-            rig_wait(&rig, &posted[k]);
+            posted[k] = rig_post_url(&rig, url);
             rig_run_ms(&rig, 300); /* the end of the connection arrives */
         }
         cr_expect_eq(posted[1].outcome.status, 200, "%zu: %d %s", i, posted[1].outcome.kind, posted[1].detail);
@@ -347,10 +343,10 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
 
 static bool reset_the_first(void *ssl)
 {
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 }, reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, INTERNAL_ERROR };
+    static const unsigned char reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, INTERNAL_ERROR };
     bool first = atomic_load(&tls_receiver.connections) == 1;
     return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) &&
-           SSL_write(ssl, first ? reset : answer, first ? sizeof(reset) : sizeof(answer)) > 0 && read_bytes(ssl, INT_MAX);
+           SSL_write(ssl, first ? reset : answer_ok, first ? sizeof(reset) : sizeof(answer_ok)) > 0 && read_bytes(ssl, INT_MAX);
 }
 
 static bool want_http2(void *ssl)
@@ -373,8 +369,7 @@ Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
         struct posted posted;
         begin_tls((struct tls_options){ .talk = reset_the_first, .act = acts[i], .close_each = true });
         for (int k = 0; k < 3; k++) {
-            rig_begin(&rig, url, &posted);
-            rig_wait(&rig, &posted);
+            posted = rig_post_url(&rig, url);
             cr_expect_eq(posted.outcome.status == 200, k >= 2, "%zu, %d: %d %s", i, k, posted.outcome.status, posted.detail);
             rig_run_ms(&rig, 100);
         }
@@ -387,10 +382,10 @@ Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
 /* The second request, on stream 3: libcurl would send it once more by itself, and dial for it. */
 static bool answer_first_then_refuse(void *ssl)
 {
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 }, refusal[] = { 0, 0, 4, 3, 0, 0, 0, 0, 3, 0, 0, 0, 7 };
+    static const unsigned char refusal[] = { 0, 0, 4, 3, 0, 0, 0, 0, 3, 0, 0, 0, 7 };
     bool first = atomic_load(&tls_receiver.connections) == 1;
     bool answered =
-        SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, answer, sizeof(answer)) > 0;
+        SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, answer_ok, sizeof(answer_ok)) > 0;
     if (answered && first && read_http2_request(ssl, false))
         answered = SSL_write(ssl, refusal, sizeof(refusal)) > 0;
     return answered && read_bytes(ssl, INT_MAX);
@@ -402,9 +397,7 @@ Test(post_hostile, a_refused_stream_is_not_sent_again)
     const int statuses[] = { 200, 0, 200 };
     begin_tls((struct tls_options){ .talk = answer_first_then_refuse });
     for (size_t i = 0; i < COUNT_OF(statuses); i++) {
-        struct posted posted;
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
+        struct posted posted = rig_post_url(&rig, url);
         cr_expect_eq(posted.outcome.status, statuses[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         cr_expect_eq(posted.outcome.kind, statuses[i] != 0 ? OUTCOME_ANSWERED : OUTCOME_CONNECTION_LOST, "%zu: %s", i, posted.detail);
     }
@@ -477,9 +470,7 @@ static void post_five(struct tls_options options, int *connections, int *resumed
 {
     begin_tls(options);
     for (int i = 0; i < 5; i++) {
-        struct posted posted;
-        rig_begin(&rig, url, &posted);
-        rig_wait(&rig, &posted);
+        struct posted posted = rig_post_url(&rig, url);
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
         rig_run_ms(&rig, 30); /* the end of the connection arrives */
     }
@@ -624,9 +615,8 @@ static atomic_bool cut_off;
 /* Answers, and goes on with pings that nobody asked for. */
 static bool talk_while_idle(void *ssl)
 {
-    static const unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
     static const unsigned char ping[] = { 0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
-    if (SSL_write(ssl, no_settings, sizeof(no_settings)) <= 0 || !read_http2_request(ssl, true) || SSL_write(ssl, answer, sizeof(answer)) <= 0)
+    if (SSL_write(ssl, no_settings, sizeof(no_settings)) <= 0 || !read_http2_request(ssl, true) || SSL_write(ssl, answer_ok, sizeof(answer_ok)) <= 0)
         return false;
     usleep(100 * 1000); /* the connection is idle by then */
     while (SSL_write(ssl, ping, sizeof(ping)) > 0)
@@ -643,8 +633,7 @@ Test(post_hostile, a_connection_that_talks_while_it_is_idle_is_not_kept)
     tls_receiver_start(&tls_receiver, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .talk = talk_while_idle });
     rig_open(&rig, (struct lanes_options){ .ca_file = tls_receiver.ca_file, .http2 = true, .idle_ms = IDLE_MS }, NULL);
     rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
+    posted = rig_post_url(&rig, url);
     cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
     for (int i = 0; i < LOOKS && !atomic_load(&cut_off); i++)
         rig_run_ms(&rig, 50);

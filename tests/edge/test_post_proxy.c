@@ -36,25 +36,17 @@ static void end(void)
     receiver_stop(&proxy);
 }
 
-static struct posted post_to(const char *url)
-{
-    struct posted posted;
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
-    return posted;
-}
-
 Test(post_proxy, carries_a_tunnel_for_http_too_whatever_the_environment_says)
 {
     setenv("no_proxy", "*", 1);
     setenv("NO_PROXY", "*", 1);
     begin_with(tunnel_to_itself, "");
-    struct posted posted = post_to("http://hook.example.com/x");
+    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
     cr_expect_eq(posted.outcome.status, 201, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect(posted.outcome.sent);
     cr_expect_eq(strstr(proxy.last_request, "POST /x HTTP/1.1\r\nHost: hook.example.com\r\n"), proxy.last_request, "%.80s", proxy.last_request);
     cr_expect_null(strcasestr(proxy.last_request, "proxy-"), "%s", proxy.last_request);
-    cr_expect_eq(post_to("http://hook.example.com/y").outcome.status, 201);
+    cr_expect_eq(rig_post_url(&rig, "http://hook.example.com/y").outcome.status, 201);
     cr_expect_eq(atomic_load(&proxy.connections), 1, "the tunnel is kept");
     end();
 }
@@ -69,7 +61,7 @@ static bool ask_for_credentials(const struct visit *visit)
 Test(post_proxy, gets_the_credentials_and_the_receiver_does_not)
 {
     begin_with(ask_for_credentials, "jobo:s3cret@");
-    struct posted posted = post_to("http://hook.example.com/x");
+    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
     cr_expect_eq(posted.outcome.status, 201, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_null(strcasestr(proxy.last_request, "authorization"), "%s", proxy.last_request);
     end();
@@ -80,7 +72,7 @@ Test(post_proxy, that_takes_no_credentials_is_our_trouble)
     static const char *const urls[] = { "http://hook.example.com/x", "https://hook.example.com/x" };
     begin_with(ask_for_credentials, "jobo:wrong@");
     for (size_t i = 0; i < COUNT_OF(urls); i++) {
-        struct posted posted = post_to(urls[i]);
+        struct posted posted = rig_post_url(&rig, urls[i]);
         cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
         cr_expect_not_null(strstr(posted.detail, "407"), "%s", posted.detail);
         cr_expect_not(posted.outcome.sent);
@@ -142,13 +134,13 @@ static bool begin_a_line_without_end(const struct visit *visit)
 Test(post_proxy, that_does_not_stop_talking_is_left)
 {
     begin_with(ask_without_end, "");
-    struct posted posted = post_to("http://hook.example.com/x");
+    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
     cr_expect_eq(posted.outcome.kind, OUTCOME_LOCAL, "%d %s", posted.outcome.kind, posted.detail);
     end();
     static script *const endless[] = { talk_without_end, begin_a_line_without_end };
     for (size_t i = 0; i < 2 * COUNT_OF(endless); i++) {
         begin_with(endless[i / 2], "");
-        posted = post_to(i % 2 == 0 ? "https://hook.example.com/x" : "http://hook.example.com/x");
+        posted = rig_post_url(&rig, i % 2 == 0 ? "https://hook.example.com/x" : "http://hook.example.com/x");
         cr_expect_eq(posted.outcome.kind, OUTCOME_CONNECT_FAILED, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         cr_expect_not_null(strstr(posted.detail, "the proxy's answer is too large"), "%zu: %s", i, posted.detail);
         cr_expect_not(posted.outcome.sent);
@@ -173,7 +165,7 @@ Test(post_proxy, that_does_not_connect_is_a_failure_to_connect)
                   { hang_up, "cannot be reached" },  { never_answer, "too long" } };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         begin_with(cases[i].script, "");
-        struct posted posted = post_to(i % 2 == 0 ? "http://hook.example.com/x" : "https://hook.example.com/x");
+        struct posted posted = rig_post_url(&rig, i % 2 == 0 ? "http://hook.example.com/x" : "https://hook.example.com/x");
         enum outcome_kind expected = cases[i].script == never_answer ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_CONNECT_FAILED;
         cr_expect_eq(posted.outcome.kind, expected, "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         cr_expect_not_null(strstr(posted.detail, cases[i].detail), "%zu: %s", i, posted.detail);
@@ -189,7 +181,7 @@ static struct posted post_through_tls(const char *ca_file)
     tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
     rig_url(url, "https", "127.0.0.1", secure.port, "");
     rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = ca_file != NULL ? ca_file : secure.ca_file }, NULL);
-    struct posted posted = post_to("http://hook.example.com/x");
+    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
     rig_close(&rig);
     tls_receiver_stop(&secure);
     if (ca_file == NULL)
@@ -230,7 +222,7 @@ Test(post_proxy, by_tls_has_nothing_left_over_for_the_next_post)
     rig_url(url, "https", "127.0.0.1", secure.port, "");
     rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = secure.ca_file }, NULL);
     for (int i = 1; i <= 4; i++) {
-        struct posted posted = post_to("http://hook.example.com/x");
+        struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
     }
     rig_close(&rig);
@@ -258,7 +250,6 @@ Test(post_proxy, by_tls_carries_no_http2)
 {
     struct tls_receiver inner, secure;
     char url[256], path[] = "/tmp/jobhook_proxy.XXXXXX";
-    struct posted posted;
     tls_receiver_start(&inner, (struct tls_options){ .subject_alt_name = "DNS:hook.example.com", .talk = talk_http2 });
     tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .tunnel_to = inner.port });
     FILE *both = fdopen(mkstemp(path), "w");
@@ -267,7 +258,7 @@ Test(post_proxy, by_tls_carries_no_http2)
     fclose(both);
     rig_url(url, "https", "127.0.0.1", secure.port, "");
     rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = path, .http2 = true }, NULL);
-    posted = post_to("https://hook.example.com/x");
+    struct posted posted = rig_post_url(&rig, "https://hook.example.com/x");
     cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_eq(atomic_load(&inner.requests), 1);
     rig_close(&rig);

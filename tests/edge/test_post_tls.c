@@ -32,12 +32,9 @@ static void end(void)
 
 static struct posted post_to(const char *host, uint16_t port)
 {
-    struct posted posted;
     char url[256];
     rig_url(url, "https", host, port, "/");
-    rig_begin(&rig, url, &posted);
-    rig_wait(&rig, &posted);
-    return posted;
+    return rig_post_url(&rig, url);
 }
 
 static struct posted post(void)

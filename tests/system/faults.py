@@ -3,15 +3,13 @@ and the library that steps clocks and refuses memory."""
 import ctypes
 import mmap
 import os
-import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 
 import harness
-from harness import event, wait_for
+from harness import event, preloaded, wait_for
 
 HOUR_S = 3600
 
@@ -105,15 +103,6 @@ class RedisProxy:
     def close(self):
         self.listener.close()
         self.hang_up()
-
-
-def preloaded(folder, name, *options):
-    """tests/system/<name>.c as a library for LD_PRELOAD."""
-    library = os.path.join(folder, name + "".join(options) + ".so")
-    if not os.path.exists(library):
-        source = os.path.join(harness.HERE, name + ".c")
-        subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", *options, "-o", library, source], check=True, timeout=60)
-    return library
 
 
 class Shim:

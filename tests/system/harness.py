@@ -57,6 +57,15 @@ def wait_for(condition, seconds, what, pause_s=0.05):
         time.sleep(pause_s)
 
 
+def preloaded(folder, name, *options):
+    """tests/system/<name>.c as a library for LD_PRELOAD."""
+    library = os.path.join(folder, name + "".join(options) + ".so")
+    if not os.path.exists(library):
+        source = os.path.join(HERE, name + ".c")
+        subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", *options, "-o", library, source, "-ldl"], check=True, timeout=60)
+    return library
+
+
 class Process:
     """A child with its output in a file."""
 

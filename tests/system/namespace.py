@@ -3,11 +3,12 @@ seen, and nothing leaves the machine. Needs root (or user namespaces)."""
 import ctypes
 import os
 import select
-import shutil
 import socket
 import struct
 import subprocess
 import threading
+
+from harness import preloaded
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -15,12 +16,10 @@ CLONE_NEWNET = 0x40000000
 
 def with_resolver(folder, resolver):
     """The environment of a program that reads `resolver` in place of /etc/resolv.conf."""
-    library, path = os.path.join(folder, "resolver.so"), os.path.join(folder, "resolv.conf")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "resolver.c")
-    subprocess.run([shutil.which("cc") or "gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, timeout=60)
+    path = os.path.join(folder, "resolv.conf")
     with open(path, "w") as file:
         file.write(resolver)
-    return {"LD_PRELOAD": library, "RESOLVER_FILE": path}
+    return {"LD_PRELOAD": preloaded(folder, "resolver"), "RESOLVER_FILE": path}
 
 
 class Namespace:

@@ -8,8 +8,8 @@ import confluent_kafka.admin
 import pytest
 
 import harness
-from faults import HOUR_S, QUICK, assert_each_once, doubled, ends_within, load, preloaded, retried, set_exactly, start_with_shim
-from harness import event, wait_for
+from faults import HOUR_S, QUICK, assert_each_once, doubled, ends_within, load, retried, set_exactly, start_with_shim
+from harness import event, preloaded, wait_for
 
 
 # ------------------------------------------------------------------------------------------------ clocks nobody has told the worker of
