@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSED_S = 600 };
+
 struct sessions { /* of one SSL */
     SSL_SESSION *offered, *held;
     X509 *certificate; /* when it was trusted */
@@ -23,7 +25,32 @@ static int place_of_sessions; /* libcurl keeps something of its own at the place
 typedef int keep_session(SSL *, SSL_SESSION *);
 static keep_session *_Atomic usual_keeping;
 
-/* ---- when a session ends: noted where a server would keep its own data of a ticket, which is copied and written out with the session ---- */
+/* ---- what is noted in a session: where a server would keep its own data of a ticket, which is copied and written out with the session ---- */
+
+struct note {
+    int64_t end_s;     /* by the wall clock, as the other: not offered from then on */
+    int64_t refused_s; /* the receiver refuses sessions, and gets none until then; 0: it does not */
+};
+
+static struct note read_note(SSL_SESSION *session)
+{
+    struct note note = { .end_s = 0 };
+    void *noted = NULL;
+    size_t length = 0;
+    if (SSL_SESSION_get0_ticket_appdata(session, &noted, &length) == 1 && length == sizeof(note))
+        memcpy(&note, noted, sizeof(note));
+    return note;
+}
+
+static bool write_note(SSL_SESSION *session, struct note note)
+{
+    return SSL_SESSION_set1_ticket_appdata(session, &note, sizeof(note)) == 1;
+}
+
+static int64_t now_s(void)
+{
+    return clock_wall_ms() / 1000;
+}
 
 static bool earliest_end(const SSL *ssl, int64_t *end_s)
 {
@@ -41,22 +68,27 @@ static bool earliest_end(const SSL *ssl, int64_t *end_s)
 /* A session that goes on with another was copied from it. */
 static bool note_end(const SSL *ssl, SSL_SESSION *session)
 {
-    int64_t end_s;
-    return SSL_session_reused(ssl) || (earliest_end(ssl, &end_s) && SSL_SESSION_set1_ticket_appdata(session, &end_s, sizeof(end_s)) == 1);
-}
-
-static bool has_ended(SSL_SESSION *session)
-{
-    void *noted = NULL;
-    size_t length = 0;
-    int64_t end_s;
-    if (SSL_SESSION_get0_ticket_appdata(session, &noted, &length) != 1 || length != sizeof(end_s))
-        return true;
-    memcpy(&end_s, noted, sizeof(end_s));
-    return end_s <= clock_wall_ms() / 1000;
+    struct note note = { .end_s = 0 };
+    return SSL_session_reused(ssl) || (earliest_end(ssl, &note.end_s) && write_note(session, note));
 }
 
 /* ---- of one connection ---- */
+
+/* 0: it is not kept, and still the caller's. */
+static int keep(SSL *ssl, SSL_SESSION *session)
+{
+    keep_session *usual = usual_keeping;
+    return usual == NULL ? 0 : usual(ssl, session);
+}
+
+/* A copy, because libcurl 8.14 keeps copies, and takes one of TLS 1.3 away when it is offered. */
+static void keep_refused(SSL *ssl, const SSL_SESSION *offered, int64_t until_s)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(offered);
+    bool kept = copy != NULL && write_note(copy, (struct note){ .refused_s = until_s }) && keep(ssl, copy) != 0;
+    if (!kept)
+        SSL_SESSION_free(copy);
+}
 
 /* Before it says anything. */
 static void begin(SSL *ssl)
@@ -64,8 +96,14 @@ static void begin(SSL *ssl)
     struct sessions *sessions = memory_create(sizeof(*sessions));
     SSL_set_ex_data(ssl, place_of_sessions, sessions);
     sessions->offered = SSL_get1_session(ssl);
-    if (sessions->offered != NULL && has_ended(sessions->offered))
+    if (sessions->offered == NULL)
+        return;
+    struct note note = read_note(sessions->offered);
+    if (note.end_s <= now_s())
         SSL_set_session(ssl, NULL);
+    sessions->forbidden = note.refused_s > now_s();
+    if (sessions->forbidden)
+        keep_refused(ssl, sessions->offered, note.refused_s);
 }
 
 static void on_info(const SSL *ssl, int where, int result)
@@ -75,13 +113,6 @@ static void on_info(const SSL *ssl, int where, int result)
         tls_sessions_doubt((SSL *)(uintptr_t)ssl);
     if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_ex_data(ssl, place_of_sessions) == NULL)
         begin((SSL *)(uintptr_t)ssl);
-}
-
-/* 0: it is not kept, and still the caller's. */
-static int keep(SSL *ssl, SSL_SESSION *session)
-{
-    keep_session *usual = usual_keeping;
-    return usual == NULL ? 0 : usual(ssl, session);
 }
 
 /* 0: OpenSSL frees it. libcurl finds no connection but in a call that reads or writes, so what is held is given to it when something is sent. */
@@ -129,15 +160,6 @@ void tls_sessions_trust(void *ssl)
         SSL_SESSION_free(held);
 }
 
-/* libcurl 8.14 keeps copies: it gets one in which no end is noted. */
-static void replace(SSL *ssl, const SSL_SESSION *offered)
-{
-    SSL_SESSION *spent = SSL_SESSION_dup(offered);
-    bool kept = spent != NULL && SSL_SESSION_set1_ticket_appdata(spent, NULL, 0) == 1 && keep(ssl, spent) != 0;
-    if (!kept)
-        SSL_SESSION_free(spent);
-}
-
 void tls_sessions_doubt(void *ssl)
 {
     struct sessions *sessions = SSL_get_ex_data(ssl, place_of_sessions);
@@ -146,7 +168,7 @@ void tls_sessions_doubt(void *ssl)
         return;
     sessions->offered = NULL;
     SSL_CTX_remove_session(SSL_get_SSL_CTX(ssl), offered); /* it need not be there: from now on it is not offered */
-    replace(ssl, offered);
+    keep_refused(ssl, offered, now_s() + REFUSED_S);
     SSL_SESSION_free(offered);
 }
 

@@ -2,8 +2,8 @@
  *
  * A connection that goes on with a session shows no certificate: what was found of the first one holds for all that follow. So a session is kept only once
  * something was sent in its connection, when libcurl has compared the certificate with the host; it ends with the first certificate of its chain that
- * ends, however often it was renewed (OpenSSL and libcurl 7.88 know no end of one of TLS 1.2); and one whose offer the receiver answers by an alert, or by
- * ending the connection, is not offered again. (libcurl 8.14 has as many of TLS 1.3 as there were tickets.) */
+ * ends, however often it was renewed (OpenSSL and libcurl 7.88 know no end of one of TLS 1.2); and where the receiver answers the offer by an alert, or by
+ * ending the connection, none is kept for ten minutes. (libcurl 8.14 has as many of TLS 1.3 as there were tickets, and offers each.) */
 #ifndef JOBHOOK_DELIVERY_TLS_SESSIONS_H
 #define JOBHOOK_DELIVERY_TLS_SESSIONS_H
 
