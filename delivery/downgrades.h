@@ -20,11 +20,17 @@ void downgrades_destroy(struct downgrades *downgrades);
 
 /* For an hour from now on; nothing happens while it is barred. */
 void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-/* It answered by HTTP/1.1, and had agreed on that, or with a 2xx. */
+/* What is sent now. Until the origin is known to speak HTTP/1.1, one request in DOWNGRADES_ASK_MS finds out for the others. */
+enum downgrade { DOWNGRADE_NONE, DOWNGRADE_ASKS, DOWNGRADE_PROVEN };
+enum downgrade downgrades_hold(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
+
+/* What the one that asks found: it speaks HTTP/1.1; */
 void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash);
-/* It does not seem to speak HTTP/1.1: unless it has answered by that, it gets none for a while. */
+/* it does not: unless it has been proven, it gets none for DOWNGRADES_BAR_MS; */
 void downgrades_bar(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-/* Whether what is sent now is. Until it has answered by HTTP/1.1, one request in DOWNGRADES_ASK_MS is, and finds out for the others. */
-bool downgrades_hold(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
+/* it did not seem to: likewise, for DOWNGRADES_ASK_MS, and each time for twice as long, up to that; */
+void downgrades_doubt(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
+/* nothing, because it did not get there: the next one asks. */
+void downgrades_ask_again(struct downgrades *downgrades, uint64_t origin_hash);
 
 #endif

@@ -372,9 +372,11 @@ static void set_request(struct post *post, const struct request *request)
 static void choose_protocol(struct post *post, const struct url *url)
 {
     const struct post_shared *shared = post->shared;
-    if (!shared->http2 || !url->https)
+    if (!shared->http2 || !url->https || post->only_connects)
         return;
-    bool downgraded = downgrades_hold(shared->downgrades, post->origin_hash, clock_monotonic_ms());
+    enum downgrade held = downgrades_hold(shared->downgrades, post->origin_hash, clock_monotonic_ms());
+    bool downgraded = held != DOWNGRADE_NONE;
+    post->saw.asks = held == DOWNGRADE_ASKS;
     if (downgraded != post->downgraded)
         post_options_set_http2(post->easy, !downgraded);
     post->downgraded = downgraded;
@@ -402,7 +404,7 @@ bool post_address(struct post *post, const struct url *url, const struct request
     }
     if (agreement != POST_URL_AGREED)
         return false;
-    choose_protocol(post, url);
     set_request(post, request);
+    choose_protocol(post, url);
     return true;
 }

@@ -83,6 +83,17 @@ static int on_close_socket(void *context, curl_socket_t fd)
     return 0;
 }
 
+/* A connection without agreement may be one by HTTP/1.1 to a receiver of HTTP/2 alone: libcurl would use it again for HTTP/2. */
+static void see_protocol(struct post *post, void *tls)
+{
+    post->saw.agreed = post_bounds_has_protocol(tls);
+    post->saw.http2 = post_bounds_is_http2(tls);
+    if (post->saw.asks && post->saw.agreed)
+        downgrades_prove(post->shared->downgrades, post->origin_hash);
+    else if (post->saw.asks)
+        post_spoil(post);
+}
+
 static int on_about_to_send(void *context, char *peer, char *local, int peer_port, int local_port)
 {
     struct post *post = context;
@@ -103,8 +114,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
         return CURL_PREREQFUNC_ABORT;
     post->saw.prepared = true;
     void *tls = post_tls_of(post);
-    post->saw.agreed = post_bounds_has_protocol(tls);
-    post->saw.http2 = post_bounds_is_http2(tls);
+    see_protocol(post, tls);
     post_bounds_begin(tls, post->body_bytes);
     /* What a receiver says beyond its answer may lie in the TLS of the proxy, where nobody sees it. */
     if (post->shared->proxy_by_tls || !post_bounds_may_be_kept(tls))

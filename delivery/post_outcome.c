@@ -272,18 +272,39 @@ static bool may_have_lost_answer(const struct post *post, CURLcode code)
     return post->saw.http2 && (code == CURLE_HTTP2_STREAM || code == CURLE_PARTIAL_FILE);
 }
 
-/* Servers of HTTP/2 alone refuse the handshake; or they let it pass (Node.js 18), and answer with 403, close, or say nothing. */
+static bool refuses_http1(const struct outcome *outcome)
+{
+    static const int statuses[] = { 400, 403, 421, 426, 505 };
+    for (size_t i = 0; i < COUNT_OF(statuses); i++)
+        if (outcome->status == statuses[i])
+            return true;
+    return false;
+}
+
+/* Of whom agreed on HTTP/1.1 it is known before anything is sent. Servers of HTTP/2 alone refuse the handshake by an alert; or they let it pass, and say
+ * that they do not take it (Node.js 18: 403), or close, as others do who have answered before they have read all of it. */
+static void note_asked(const struct post *post)
+{
+    struct downgrades *downgrades = post->shared->downgrades;
+    enum outcome_kind kind = post->outcome.kind;
+    uint64_t now_ms = clock_monotonic_ms();
+    if (kind == OUTCOME_ANSWERED && !refuses_http1(&post->outcome))
+        downgrades_prove(downgrades, post->origin_hash);
+    else if (kind == OUTCOME_ANSWERED || kind == OUTCOME_BAD_ANSWER || (kind == OUTCOME_TLS_FAILED && strstr(post->trouble, " alert ") != NULL))
+        downgrades_bar(downgrades, post->origin_hash, now_ms);
+    else if (post->saw.prepared || kind == OUTCOME_TLS_FAILED)
+        downgrades_doubt(downgrades, post->origin_hash, now_ms);
+    else
+        downgrades_ask_again(downgrades, post->origin_hash);
+}
+
 static void note_protocol(const struct post *post, CURLcode code)
 {
-    enum outcome_kind kind = post->outcome.kind;
-    struct downgrades *downgrades = post->shared->downgrades;
-    bool asked = post->downgraded && post->https, agreed = post->saw.agreed || outcome_is_success(&post->outcome);
-    if (asked && agreed && kind == OUTCOME_ANSWERED)
-        downgrades_prove(downgrades, post->origin_hash);
-    else if (asked && (kind == OUTCOME_TLS_FAILED || kind == OUTCOME_BAD_ANSWER || (post->saw.prepared && !agreed)))
-        downgrades_bar(downgrades, post->origin_hash, clock_monotonic_ms());
-    else if (post->saw.http1_wanted || (kind == OUTCOME_CONNECTION_LOST && may_have_lost_answer(post, code)))
-        downgrades_add(downgrades, post->origin_hash, clock_monotonic_ms());
+    bool lost = post->outcome.kind == OUTCOME_CONNECTION_LOST && may_have_lost_answer(post, code);
+    if (post->saw.asks && !post->saw.agreed)
+        note_asked(post);
+    else if (post->saw.http1_wanted || lost)
+        downgrades_add(post->shared->downgrades, post->origin_hash, clock_monotonic_ms());
 }
 
 void post_conclude(struct post *post, int code)
@@ -307,8 +328,7 @@ void post_conclude(struct post *post, int code)
         .detail = meaning.detail,
     };
     take_times(post);
-    if (!post->only_connects)
-        note_protocol(post, (CURLcode)code);
+    note_protocol(post, (CURLcode)code);
 }
 
 void post_conclude_overdue(struct post *post)
@@ -321,6 +341,8 @@ void post_conclude_early(struct post *post, enum outcome_kind kind, const char *
 {
     post->outcome = (struct outcome){ .kind = kind, .retry_after_s = -1, .snippet = post->snippet, .detail = detail };
     take_times(post);
+    if (post->saw.asks)
+        downgrades_ask_again(post->shared->downgrades, post->origin_hash);
 }
 
 bool post_was_sent(const struct post *post)

@@ -1,6 +1,7 @@
 /* Receivers that go for the sender itself: for its loop, which everybody's deadlines hang on, and for the answer to the next request. */
 #include "delivery/tls_chain.h"
 #include "tests/edge/post_rig.h"
+#include "tests/edge/scripted_dns.h"
 #include "tests/edge/tls_receiver.h"
 
 #include <criterion/criterion.h>
@@ -341,12 +342,26 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
     }
 }
 
-static bool reset_the_first(void *ssl)
+static bool answer_each_by_http2(void *ssl)
+{
+    unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
+    bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0;
+    for (; fine && read_http2_request(ssl, answer[8] == 1); answer[8] += 2)
+        fine = SSL_write(ssl, answer, sizeof(answer)) > 0;
+    return false;
+}
+
+static bool reset_stream(void *ssl)
 {
     static const unsigned char reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, INTERNAL_ERROR };
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) && SSL_write(ssl, reset, sizeof(reset)) > 0 &&
+           read_bytes(ssl, INT_MAX);
+}
+
+static bool reset_the_first(void *ssl)
+{
     bool first = atomic_load(&tls_receiver.connections) == 1;
-    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0 && read_http2_request(ssl, true) &&
-           SSL_write(ssl, first ? reset : answer_ok, first ? sizeof(reset) : sizeof(answer_ok)) > 0 && read_bytes(ssl, INT_MAX);
+    return first ? reset_stream(ssl) : answer_each_by_http2(ssl);
 }
 
 static bool want_http2(void *ssl)
@@ -361,13 +376,13 @@ static bool close_at_once(void *ssl)
     return false;
 }
 
-/* It lets TLS begin without a protocol, as Node.js did for long. */
+/* It lets TLS begin without a protocol, as Node.js did for long. What it answers by HTTP/1.1 does not lend its connection to HTTP/2. */
 Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
 {
     bool (*const acts[])(void *) = { want_http2, close_at_once };
     for (size_t i = 0; i < COUNT_OF(acts); i++) {
         struct posted posted;
-        begin_tls((struct tls_options){ .talk = reset_the_first, .act = acts[i], .close_each = true });
+        begin_tls((struct tls_options){ .talk = reset_the_first, .act = acts[i] });
         for (int k = 0; k < 3; k++) {
             posted = rig_post_url(&rig, url);
             cr_expect_eq(posted.outcome.status == 200, k >= 2, "%zu, %d: %d %s", i, k, posted.outcome.status, posted.detail);
@@ -377,6 +392,70 @@ Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
         rig_close(&rig);
         tls_receiver_stop(&tls_receiver);
     }
+}
+
+static bool ask_for_patience(void *ssl)
+{
+    static const char answer[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n";
+    return SSL_write(ssl, answer, sizeof(answer) - 1) > 0;
+}
+
+static bool say_nothing_at_first(void *ssl)
+{
+    return atomic_load(&tls_receiver.requests) == 1 ? read_bytes(ssl, INT_MAX) : want_http2(ssl);
+}
+
+/* Whoever speaks HTTP/1.1 gets it from then on: it agreed on that, whatever came of the request, or answered by it. */
+Test(post_hostile, a_receiver_that_speaks_http1_is_not_asked_again)
+{
+    const struct {
+        bool agrees;
+        bool (*act)(void *);
+        int statuses[4];
+    } cases[] = { { false, ask_for_patience, { 0, 429, 429, 429 } }, { true, say_nothing_at_first, { 0, 0, 403, 403 } } };
+    timeout_ms = 500;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        begin_tls((struct tls_options){ .talk = reset_stream, .agrees_on_http1 = cases[i].agrees, .act = cases[i].act });
+        for (size_t k = 0; k < COUNT_OF(cases[i].statuses); k++) {
+            struct posted posted = rig_post_url(&rig, url);
+            cr_expect_eq(posted.outcome.status, cases[i].statuses[k], "%zu, %zu: %d %s", i, k, posted.outcome.status, posted.detail);
+            rig_run_ms(&rig, 100);
+        }
+        rig_close(&rig);
+        tls_receiver_stop(&tls_receiver);
+    }
+}
+
+static atomic_bool name_fails;
+
+static void script_name(const char *name, int type, struct dns_answer *answer)
+{
+    (void)name;
+    answer->rcode = atomic_load(&name_fails) ? DNS_SERVER_FAILED : DNS_NO_ERROR;
+    answer->count = type == DNS_A && answer->rcode == DNS_NO_ERROR;
+    answer->ttl_s = 1;
+    answer->addresses[0] = "127.0.0.1";
+}
+
+/* Nor does one that does not get there keep the others from asking. */
+Test(post_hostile, whoever_does_not_reach_the_receiver_does_not_ask_it)
+{
+    enum { PAST_TTL_MS = 1100 };
+    const enum outcome_kind kinds[] = { OUTCOME_CONNECTION_LOST, OUTCOME_NAME_FAILED, OUTCOME_ANSWERED };
+    struct dns_server dns;
+    dns_start(&dns, script_name);
+    tls_receiver_start(&tls_receiver, (struct tls_options){ .subject_alt_name = "DNS:hook.example.com", .talk = reset_stream });
+    rig_open(&rig, (struct lanes_options){ .ca_file = tls_receiver.ca_file, .http2 = true }, dns.address);
+    rig_url(url, "https", "hook.example.com", tls_receiver.port, "/");
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        atomic_store(&name_fails, kinds[i] == OUTCOME_NAME_FAILED);
+        struct posted posted = rig_post_url(&rig, url);
+        cr_expect_eq(posted.outcome.kind, kinds[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
+        rig_run_ms(&rig, PAST_TTL_MS);
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+    dns_stop(&dns);
 }
 
 /* The second request, on stream 3: libcurl would send it once more by itself, and dial for it. */
@@ -478,15 +557,6 @@ static void post_five(struct tls_options options, int *connections, int *resumed
     tls_receiver_stop(&tls_receiver);
     *connections = atomic_load(&tls_receiver.connections);
     *resumed = atomic_load(&tls_receiver.resumed);
-}
-
-static bool answer_each_by_http2(void *ssl)
-{
-    unsigned char answer[] = { 0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88 };
-    bool fine = SSL_write(ssl, no_settings, sizeof(no_settings)) > 0;
-    for (; fine && read_http2_request(ssl, answer[8] == 1); answer[8] += 2)
-        fine = SSL_write(ssl, answer, sizeof(answer)) > 0;
-    return false;
 }
 
 /* libcurl keeps thousands of sessions, of as many receivers. */

@@ -130,14 +130,15 @@ static void ask_for_certificate(SSL_CTX *context, const struct tls_options *opti
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_receiver_accept_any);
 }
 
-static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *unused)
+static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *options)
 {
-    static const char http2[] = { 2, 'h', '2' };
+    static const unsigned char http2[] = { 2, 'h', '2' }, http1[] = { 8, 'h', 't', 't', 'p', '/', '1', '.', '1' };
+    bool offered = memmem(in, in_length, http2, sizeof(http2)) != NULL;
+    const unsigned char *chosen = offered ? http2 : http1;
     (void)ssl;
-    (void)unused;
-    *out = (const unsigned char *)http2 + 1;
-    *length = 2;
-    return memmem(in, in_length, http2, sizeof(http2)) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    *out = chosen + 1;
+    *length = chosen[0];
+    return offered || ((const struct tls_options *)options)->agrees_on_http1 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 static bool has_http2(const SSL *ssl)
@@ -242,7 +243,7 @@ static SSL_CTX *make_context(struct tls_receiver *receiver)
     if (options->ticket_bytes > 0)
         SSL_CTX_set_session_ticket_cb(context, fill_ticket, take_ticket, &receiver->options.ticket_bytes);
     if (options->talk != NULL)
-        SSL_CTX_set_alpn_select_cb(context, choose_http2, NULL);
+        SSL_CTX_set_alpn_select_cb(context, choose_http2, &receiver->options);
     ask_for_certificate(context, options);
     write_files(receiver, anchor, key);
     if (anchor != certificate)

@@ -22,12 +22,33 @@ Test(downgrades, are_not_for_whoever_does_not_speak_http1)
     struct downgrades *downgrades = downgrades_create();
     downgrades_add(downgrades, 1, 1000);
     downgrades_bar(downgrades, 2, 1000);
+    downgrades_doubt(downgrades, 2, 1000);
     cr_expect(downgrades_hold(downgrades, 1, 1000));
     downgrades_bar(downgrades, 1, 1000);
     downgrades_add(downgrades, 1, 999 + DOWNGRADES_BAR_MS);
     cr_expect_not(downgrades_hold(downgrades, 1, 999 + DOWNGRADES_BAR_MS));
     downgrades_add(downgrades, 1, 1000 + DOWNGRADES_BAR_MS);
     cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_BAR_MS));
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_soon_tried_again_with_whoever_did_not_seem_to_speak_http1)
+{
+    struct downgrades *downgrades = downgrades_create();
+    uint64_t now_ms = 1000;
+    for (uint64_t doubt_ms = DOWNGRADES_ASK_MS; doubt_ms < DOWNGRADES_BAR_MS; doubt_ms *= 2, now_ms += DOWNGRADES_BAR_MS) {
+        downgrades_add(downgrades, 1, now_ms);
+        cr_expect_eq(downgrades_hold(downgrades, 1, now_ms), DOWNGRADE_ASKS);
+        downgrades_doubt(downgrades, 1, now_ms);
+        downgrades_add(downgrades, 1, now_ms + doubt_ms - 1);
+        cr_expect_not(downgrades_hold(downgrades, 1, now_ms + doubt_ms - 1));
+        downgrades_add(downgrades, 1, now_ms + doubt_ms);
+        cr_expect(downgrades_hold(downgrades, 1, now_ms + doubt_ms));
+    }
+    for (int i = 0; i < 2; i++)
+        downgrades_doubt(downgrades, 1, now_ms);
+    downgrades_add(downgrades, 1, now_ms + DOWNGRADES_BAR_MS);
+    cr_expect(downgrades_hold(downgrades, 1, now_ms + DOWNGRADES_BAR_MS));
     downgrades_destroy(downgrades);
 }
 
@@ -65,8 +86,12 @@ Test(downgrades, are_tried_by_one_until_it_has_answered)
     cr_expect_not(downgrades_hold(downgrades, 1, 1002));
     cr_expect(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_ASK_MS), "nothing was heard of that one");
     cr_expect_not(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS));
+    downgrades_ask_again(downgrades, 1);
+    downgrades_ask_again(downgrades, 2);
+    cr_expect_eq(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS), DOWNGRADE_ASKS, "that one did not get there");
+    cr_expect_not(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS));
     downgrades_prove(downgrades, 1);
-    cr_expect(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS));
-    cr_expect(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS));
+    cr_expect_eq(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS), DOWNGRADE_PROVEN);
+    cr_expect_eq(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS), DOWNGRADE_PROVEN);
     downgrades_destroy(downgrades);
 }
