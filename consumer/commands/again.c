@@ -46,12 +46,6 @@ void again_show_progress(struct again *again)
 
 /* ---- options ---- */
 
-static bool complain(const struct again_options *options, const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook %s: %s: %s\n", options->search.command, subject, problem);
-    return false;
-}
-
 bool again_take_option(struct again_options *options, int option, const char *value)
 {
     const char *problem = NULL;
@@ -67,9 +61,9 @@ bool again_take_option(struct again_options *options, int option, const char *va
         return true;
     case AGAIN_OPTION_RATE:
         return (slice_to_u64(slice_of(value), 10000000, &options->rate) && options->rate > 0) ||
-               complain(options, value, "--rate wants a number from 1 to 10000000");
+               command_complain(options->search.command, value, "--rate wants a number from 1 to 10000000");
     case AGAIN_OPTION_REWRITE:
-        return again_add_rewrite(&options->rewrites, value, &problem) || complain(options, value, problem);
+        return again_add_rewrite(&options->rewrites, value, &problem) || command_complain(options->search.command, value, problem);
     default:
         options->checkpoint_path = value;
         return true;

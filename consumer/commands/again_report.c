@@ -1,4 +1,5 @@
 #include "consumer/commands/again_inside.h"
+#include "consumer/commands/commands.h"
 #include "consumer/commands/cure.h"
 #include "consumer/commands/shown.h"
 #include "consumer/commands/tally.h"
@@ -13,8 +14,7 @@ enum { TOLD_MAX = 20, LINE_BYTES = 64 * 1024, TASK_COLUMNS = 80, PLACE_COLUMNS =
 
 bool again_fail(const struct again *again, const char *subject, const char *problem)
 {
-    fprintf(stderr, "jobhook %s: %s%s%s\n", again->search->command, subject, subject[0] != '\0' ? ": " : "", problem);
-    return false;
+    return command_complain(again->search->command, subject, problem);
 }
 
 static void append_subject(const struct again_item *item, struct text *text)

@@ -55,7 +55,7 @@ static void note_interrupt(int number)
 
 static int complain(const char *subject, const char *problem)
 {
-    fprintf(stderr, "jobhook attempts: %s: %s\n", subject, problem);
+    command_complain("attempts", subject, problem);
     return COMMAND_FAILED;
 }
 

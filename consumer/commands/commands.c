@@ -1,6 +1,21 @@
 #include "consumer/commands/commands.h"
 
+#include "consumer/base/text.h"
+#include "consumer/commands/shown.h"
+
 #include <stdio.h>
+
+enum { SUBJECT_COLUMNS = 200, SUBJECT_BYTES_MAX = 8 * SUBJECT_COLUMNS };
+
+bool command_complain(const char *command, const char *subject, const char *problem)
+{
+    struct text shown;
+    text_init(&shown, SUBJECT_BYTES_MAX);
+    shown_append(&shown, slice_of(subject), SUBJECT_COLUMNS);
+    fprintf(stderr, "jobhook %s: %s%s%s\n", command, shown.length > 0 ? shown.start : "", shown.length > 0 ? ": " : "", problem);
+    text_finish(&shown);
+    return false;
+}
 
 bool command_settings(struct settings *settings)
 {

@@ -39,6 +39,9 @@ extern const char command_status_help[], command_attempts_help[], command_forget
 extern const char command_doctor_help[], command_size_help[], command_sign_help[], command_verify_help[], command_secret_help[];
 extern const char command_resend_help[], command_reindex_help[], command_publish_help[], command_send_help[], command_top_help[];
 
+/* Prints "jobhook COMMAND: SUBJECT: PROBLEM"; the subject ("": none) may be a stranger's, and is shown as shown.h has it. False. */
+bool command_complain(const char *command, const char *subject, const char *problem);
+
 /* Reads the settings for a command, and sets the log's level and format by them. On false all mistakes were printed on standard error: return
  * COMMAND_FAILED. */
 MUST_USE bool command_settings(struct settings *settings);

@@ -51,12 +51,6 @@ struct run {
     struct text line;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook dlq list: %s: %s\n", subject, problem);
-    return false;
-}
-
 /* ---- arguments ---- */
 
 static bool take_option(struct run *run, int option)
@@ -74,12 +68,13 @@ static bool take_option(struct run *run, int option)
         run->summary = true;
         return true;
     case 'l':
-        return (slice_to_u64(slice_of(optarg), INT64_MAX, &run->limit) && run->limit > 0) || complain(optarg, "--limit wants a number from 1");
+        return (slice_to_u64(slice_of(optarg), INT64_MAX, &run->limit) && run->limit > 0) ||
+               command_complain("dlq list", optarg, "--limit wants a number from 1");
     case 'e':
         run->export_path = optarg;
         return true;
     default:
-        return complain("see", "jobhook dlq list --help");
+        return command_complain("dlq list", "see", "jobhook dlq list --help");
     }
 }
 
@@ -97,7 +92,7 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         if (!take_option(run, option))
             return false;
     if (optind < argc)
-        return complain(argv[optind], "takes no arguments but options: see jobhook dlq list --help");
+        return command_complain("dlq list", argv[optind], "takes no arguments but options: see jobhook dlq list --help");
     return true;
 }
 
@@ -107,12 +102,12 @@ static bool open_export(struct run *run)
 {
     size_t size = strlen(run->export_path) + sizeof(".partial");
     if (access(run->export_path, F_OK) == 0)
-        return complain(run->export_path, "exists already: name another file, or remove it");
+        return command_complain("dlq list", run->export_path, "exists already: name another file, or remove it");
     run->fresh_path = memory_create(size);
     snprintf(run->fresh_path, size, "%s.partial", run->export_path);
     int file = open(run->fresh_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0)
-        return complain(run->fresh_path, strerror(errno));
+        return command_complain("dlq list", run->fresh_path, strerror(errno));
     run->export_file = fchmod(file, 0600) == 0 ? fdopen(file, "w") : NULL;
     if (run->export_file == NULL)
         close(file);
@@ -126,13 +121,14 @@ static bool name_export(const struct run *run)
 {
     int taken = open(run->export_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (taken < 0)
-        return complain(run->export_path, errno == EEXIST ? "was made by somebody else meanwhile: name another file" : strerror(errno));
+        return command_complain("dlq list", run->export_path,
+                                errno == EEXIST ? "was made by somebody else meanwhile: name another file" : strerror(errno));
     close(taken);
     if (rename(run->fresh_path, run->export_path) == 0)
         return true;
     int error = errno;
     unlink(run->export_path);
-    return complain(run->export_path, strerror(error));
+    return command_complain("dlq list", run->export_path, strerror(error));
 }
 
 /* Only a whole one gets its name. */

@@ -38,12 +38,6 @@ struct run {
     uint64_t count;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook dlq purge: %s: %s\n", subject, problem);
-    return false;
-}
-
 static bool read_arguments(struct run *run, int argc, char **argv)
 {
     static const struct option options[] = { { "before", required_argument, NULL, 'b' }, { "yes", no_argument, NULL, 'y' }, { 0 } };
@@ -54,9 +48,9 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         else if (option != 'b')
             return false;
         else if (!moment_parse(slice_of(optarg), clock_wall_ms(), &run->before_ms))
-            return complain(optarg, "--before is " MOMENT_ALLOWED);
+            return command_complain("dlq purge", optarg, "--before is " MOMENT_ALLOWED);
     }
-    return optind == argc && (run->before_ms > 0 || complain("before when?", "--before WHEN"));
+    return optind == argc && (run->before_ms > 0 || command_complain("dlq purge", "before when?", "--before WHEN"));
 }
 
 /* Where each partition begins when it is read from `from_ms` on. */
@@ -76,7 +70,7 @@ static bool find_beginnings(struct run *run, int64_t from_ms, int64_t *first)
         fine = topic_reader_bounds(reader, run->topic, partition, &first[partition], &end);
     }
     topic_reader_destroy(reader);
-    return fine || complain(run->topic, problem);
+    return fine || command_complain("dlq purge", run->topic, problem);
 }
 
 static bool count_partitions(struct run *run)
@@ -84,12 +78,13 @@ static bool count_partitions(struct run *run)
     char problem[PROBLEM_BYTES];
     struct topic_reader *reader = topic_reader_create(&run->settings, problem, sizeof(problem));
     if (reader == NULL)
-        return complain("", problem);
+        return command_complain("dlq purge", "", problem);
     run->partitions = topic_reader_partitions(reader, run->topic);
     topic_reader_destroy(reader);
     if (run->partitions > 0)
         return true;
-    return complain(run->topic, run->partitions < 0 ? "no broker answers: see JOBHOOK_KAFKA_BROKERS" : "there is no such topic: see JOBHOOK_TOPIC");
+    return command_complain("dlq purge", run->topic,
+                            run->partitions < 0 ? "no broker answers: see JOBHOOK_KAFKA_BROKERS" : "there is no such topic: see JOBHOOK_TOPIC");
 }
 
 static bool plan(struct run *run)
@@ -115,7 +110,7 @@ static bool cut(struct run *run)
     struct topics_admin *admin = topics_admin_create(&run->settings, problem, sizeof(problem));
     bool fine = admin != NULL && topics_admin_cut(admin, run->topic, run->cuts, (size_t)run->partitions, &why);
     if (!fine)
-        complain(run->topic, why.length > 0 ? why.start : problem);
+        command_complain("dlq purge", run->topic, why.length > 0 ? why.start : problem);
     topics_admin_destroy(admin);
     text_finish(&why);
     return fine;

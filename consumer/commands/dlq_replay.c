@@ -40,7 +40,7 @@ static bool read_arguments(struct again_options *again, int argc, char **argv)
     if (optind == argc && chosen != all)
         return true;
     if (optind < argc)
-        fprintf(stderr, "jobhook dlq replay: %s: takes no arguments but options\n", argv[optind]);
+        command_complain("dlq replay", argv[optind], "takes no arguments but options");
     else
         fputs(all ? "jobhook dlq replay: --all, or which letters: not both\n" : "jobhook dlq replay: which letters? --all is every one there is\n",
               stderr);

@@ -42,12 +42,6 @@ struct run {
     struct text text;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook dlq show: %s: %s\n", subject, problem);
-    return false;
-}
-
 static bool read_arguments(struct run *run, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -60,15 +54,15 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         else if (option == 'r')
             run->raw = true;
         else if (option < SEARCH_OPTION_FIRST || !search_take_option(&run->search, option, optarg))
-            return option >= SEARCH_OPTION_FIRST ? false : complain("see", "jobhook dlq show --help");
+            return option >= SEARCH_OPTION_FIRST ? false : command_complain("dlq show", "see", "jobhook dlq show --help");
     }
     for (; optind < argc; optind++)
         if (!search_take_option(&run->search, SEARCH_OPTION_AT, argv[optind]))
             return false;
     if (selection_is_empty(&run->search.selection))
-        return complain("which one?", "name a PLACE, or --task TASK_ID");
+        return command_complain("dlq show", "which one?", "name a PLACE, or --task TASK_ID");
     if (run->raw && (run->search.selection.place_count != 1 || isatty(STDOUT_FILENO) == 1))
-        return complain("--raw", "wants one PLACE, and a file or a pipe to write to, not a terminal");
+        return command_complain("dlq show", "--raw", "wants one PLACE, and a file or a pipe to write to, not a terminal");
     return true;
 }
 
@@ -209,7 +203,7 @@ static int show_all(struct run *run)
             return COMMAND_FAILED;
     }
     if (run->count == 0 && step == TOPIC_END)
-        complain(run->search.topic, "no such letter there; retention may have deleted it");
+        command_complain("dlq show", run->search.topic, "no such letter there; retention may have deleted it");
     return fflush(stdout) == 0 && step == TOPIC_END && run->count > 0 ? COMMAND_FINE : COMMAND_FAILED;
 }
 

@@ -1,6 +1,7 @@
 #include "consumer/commands/findings.h"
 
 #include "consumer/base/memory.h"
+#include "consumer/commands/shown.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,8 +48,7 @@ size_t findings_count(const struct findings *findings, enum finding_state state)
 /* Names and errors come from outside: nothing that a terminal would act on. */
 static void append_shown(struct text *text, const char *string)
 {
-    for (; *string != '\0'; string++)
-        text_append_char(text, (unsigned char)*string < ' ' || *string == 0x7f ? ' ' : *string);
+    shown_append(text, slice_of(string), SIZE_MAX);
 }
 
 void findings_write(const struct findings *findings, struct text *text)

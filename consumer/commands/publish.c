@@ -51,12 +51,6 @@ struct written { /* one event on its way */
     uint64_t line;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook publish: %s: %s\n", subject, problem);
-    return false;
-}
-
 static bool read_arguments(struct run *run, int argc, char **argv)
 {
     static const struct option options[] = { { "check", no_argument, NULL, 'c' }, { "rate", required_argument, NULL, 'r' }, { 0 } };
@@ -67,10 +61,10 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         else if (option != 'r')
             return false;
         else if (!slice_to_u64(slice_of(optarg), 10000000, &run->rate) || run->rate == 0)
-            return complain(optarg, "--rate wants a number from 1 to 10000000");
+            return command_complain("publish", optarg, "--rate wants a number from 1 to 10000000");
     }
     if (optind + 1 != argc)
-        return complain("which events?", "name one FILE, or - for standard input");
+        return command_complain("publish", "which events?", "name one FILE, or - for standard input");
     run->path = argv[optind];
     return true;
 }
@@ -179,13 +173,13 @@ static bool read_lines(struct run *run)
     size_t room = 0;
     ssize_t length;
     if (file == NULL)
-        return complain(run->path, strerror(errno));
+        return command_complain("publish", run->path, strerror(errno));
     errno = 0;
     while ((length = getline(&line, &room, file)) >= 0) {
         take_line(run, (struct slice){ line, (size_t)length });
         progress_show(&run->progress, &(struct progress_figures){ .count = run->written });
     }
-    bool fine = ferror(file) == 0 || complain(run->path, strerror(errno));
+    bool fine = ferror(file) == 0 || command_complain("publish", run->path, strerror(errno));
     free(line);
     if (file != stdin)
         fclose(file);
@@ -200,11 +194,12 @@ static bool prepare(struct run *run)
     run->neighbours = neighbours_create(&run->settings);
     run->outbox = neighbours_outbox(run->neighbours, problem, sizeof(problem));
     if (run->outbox == NULL)
-        return complain("JOBHOOK_KAFKA_BROKERS", problem);
+        return command_complain("publish", "JOBHOOK_KAFKA_BROKERS", problem);
     struct outbox_topics topics = outbox_count_topics(run->outbox, ASK_MS);
     if (!topics.answered)
-        return complain("JOBHOOK_KAFKA_BROKERS", "no broker answers");
-    return topics.input_count > 0 || complain(run->settings.topic, "there is no such topic: see JOBHOOK_TOPIC, and jobhook topics create");
+        return command_complain("publish", "JOBHOOK_KAFKA_BROKERS", "no broker answers");
+    return topics.input_count > 0 ||
+           command_complain("publish", run->settings.topic, "there is no such topic: see JOBHOOK_TOPIC, and jobhook topics create");
 }
 
 static int publish(struct run *run)

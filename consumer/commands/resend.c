@@ -41,12 +41,6 @@ struct run {
     size_t id_count;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook resend: %s: %s\n", subject, problem);
-    return false;
-}
-
 static bool take_state(struct again_options *again, const char *value)
 {
     static const char *const names[] = { [AGAIN_DELIVERED] = "delivered", [AGAIN_SCHEDULED] = "scheduled", [AGAIN_DEAD] = "dead" };
@@ -55,7 +49,7 @@ static bool take_state(struct again_options *again, const char *value)
             again->state = (enum again_state)state;
             return true;
         }
-    return complain(value, "--state is delivered, scheduled or dead");
+    return command_complain("resend", value, "--state is delivered, scheduled or dead");
 }
 
 static bool take_option(struct run *run, int option)
@@ -78,12 +72,12 @@ static bool read_arguments(struct run *run, int argc, char **argv)
     bool ranged = selection->since_written != NULL || selection->has_places;
     for (; optind < argc; optind++) {
         if (run->id_count == SELECTION_VALUES_MAX)
-            return complain(argv[optind], "at most 64 tasks at once");
+            return command_complain("resend", argv[optind], "at most 64 tasks at once");
         run->ids[run->id_count++] = slice_of(argv[optind]);
     }
     if (run->id_count > 0 && !selection_is_empty(selection))
-        return complain("TASK_ID", "goes with no filter; with --since it is --task TASK_ID");
-    return run->id_count > 0 || ranged || complain("which events?", "TASK_ID, or --since WHEN, or --at PLACE");
+        return command_complain("resend", "TASK_ID", "goes with no filter; with --since it is --task TASK_ID");
+    return run->id_count > 0 || ranged || command_complain("resend", "which events?", "TASK_ID, or --since WHEN, or --at PLACE");
 }
 
 /* Redis knows where each event lies, so the topic need not be searched. */
@@ -91,13 +85,15 @@ static bool place_ids(struct run *run)
 {
     struct lookup_answer *answers = memory_create(SELECTION_VALUES_MAX * sizeof(*answers));
     struct neighbours *neighbours = neighbours_create(&run->settings);
-    bool fine = neighbours_look_up(neighbours, run->ids, run->id_count, answers) || complain("JOBHOOK_REDIS_URL", "Redis does not answer");
+    bool fine =
+        neighbours_look_up(neighbours, run->ids, run->id_count, answers) || command_complain("resend", "JOBHOOK_REDIS_URL", "Redis does not answer");
     for (size_t i = 0; fine && i < run->id_count; i++) {
         struct selection_place place = { .partition = answers[i].record.partition, .offset = answers[i].record.offset, .timestamp_ms = -1 };
         const char *problem;
         if (answers[i].result != LOOKUP_FOUND || place.partition < 0)
-            fine = complain(run->ids[i].start,
-                            "nothing is known of this task (any more): jobhook resend --since WHEN --task TASK_ID looks for it, with --force");
+            fine =
+                command_complain("resend", run->ids[i].start,
+                                 "nothing is known of this task (any more): jobhook resend --since WHEN --task TASK_ID looks for it, with --force");
         fine = fine && selection_add_place(&run->again.search.selection, &place) &&
                selection_add(&run->again.search.selection, SELECTION_TASK, run->ids[i].start, &problem);
     }

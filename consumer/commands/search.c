@@ -3,6 +3,7 @@
 #include "consumer/base/clock.h"
 #include "consumer/base/memory.h"
 #include "consumer/base/moment.h"
+#include "consumer/commands/commands.h"
 #include "consumer/commands/shown.h"
 
 #include <errno.h>
@@ -11,19 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_MAX = 200, PROBLEM_BYTES = 512, EXPORT_COLUMNS = 64 };
+enum { PROBLEM_BYTES = 512, EXPORT_COLUMNS = 64 };
 
 #define EXPORT_HEAD "# jobhook selection of "
-
-static bool complain(const struct search *search, const char *subject, const char *problem)
-{
-    struct text shown;
-    text_init(&shown, 4 * SHOWN_MAX);
-    shown_append(&shown, slice_of(subject), SHOWN_MAX);
-    fprintf(stderr, "jobhook %s: %s%s%s\n", search->command, shown.length > 0 ? shown.start : "", shown.length > 0 ? ": " : "", problem);
-    text_finish(&shown);
-    return false;
-}
 
 void search_init(struct search *search, const char *command, enum search_of of)
 {
@@ -41,15 +32,15 @@ void search_finish(struct search *search)
 
 static bool take_moment(const struct search *search, const char *value, int64_t *ms)
 {
-    return moment_parse(slice_of(value), clock_wall_ms(), ms) || complain(search, value, "what is taken is " MOMENT_ALLOWED);
+    return moment_parse(slice_of(value), clock_wall_ms(), ms) || command_complain(search->command, value, "what is taken is " MOMENT_ALLOWED);
 }
 
 static bool take_place(struct search *search, const char *value)
 {
     struct selection_place place;
     if (!selection_parse_place(slice_of(value), &place))
-        return complain(search, value, "a place is PARTITION/OFFSET, such as 3/1042");
-    return selection_add_place(&search->selection, &place) || complain(search, "", "too many places");
+        return command_complain(search->command, value, "a place is PARTITION/OFFSET, such as 3/1042");
+    return selection_add_place(&search->selection, &place) || command_complain(search->command, "", "too many places");
 }
 
 /* "3/1042 1764097812345 exhausted t1": what follows the timestamp is for people. */
@@ -80,7 +71,7 @@ static bool read_export(struct search *search, FILE *file, const char *path)
         struct selection_place place;
         number++;
         if (number == 1 && strncmp(line, EXPORT_HEAD, sizeof(EXPORT_HEAD) - 1) != 0)
-            fine = complain(search, path, "this is no file of `jobhook dlq list --export`: its first line is another");
+            fine = command_complain(search->command, path, "this is no file of `jobhook dlq list --export`: its first line is another");
         if (number == 1 && fine)
             snprintf(search->topic, sizeof(search->topic), "%.*s", (int)strcspn(line + sizeof(EXPORT_HEAD) - 1, " \n"),
                      line + sizeof(EXPORT_HEAD) - 1);
@@ -88,12 +79,12 @@ static bool read_export(struct search *search, FILE *file, const char *path)
             continue;
         snprintf(problem, sizeof(problem), "line %zu is not PARTITION/OFFSET TIMESTAMP …", number);
         if (!read_export_line(line, &place))
-            fine = complain(search, path, problem);
+            fine = command_complain(search->command, path, problem);
         else if (!selection_add_place(&search->selection, &place))
-            fine = complain(search, path, "more than 4,000,000 places: split it");
+            fine = command_complain(search->command, path, "more than 4,000,000 places: split it");
     }
     if (fine && number == 0)
-        fine = complain(search, path, "is empty");
+        fine = command_complain(search->command, path, "is empty");
     free(line);
     return fine;
 }
@@ -102,7 +93,7 @@ static bool take_import(struct search *search, const char *path)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return complain(search, path, strerror(errno));
+        return command_complain(search->command, path, strerror(errno));
     bool fine = read_export(search, file, path);
     fclose(file);
     return fine;
@@ -124,7 +115,8 @@ bool search_take_option(struct search *search, int option, const char *value)
     case SEARCH_OPTION_IMPORT:
         return take_import(search, value);
     default:
-        return selection_add(selection, (enum selection_kind)(option - SEARCH_OPTION_FIRST), value, &problem) || complain(search, value, problem);
+        return selection_add(selection, (enum selection_kind)(option - SEARCH_OPTION_FIRST), value, &problem) ||
+               command_complain(search->command, value, problem);
     }
 }
 
@@ -133,7 +125,7 @@ bool search_take_option(struct search *search, int option, const char *value)
 static bool add_range(struct search *search, const struct topic_range *range)
 {
     char problem[PROBLEM_BYTES];
-    return topic_reader_add(search->reader, search->topic, range, problem, sizeof(problem)) || complain(search, "", problem);
+    return topic_reader_add(search->reader, search->topic, range, problem, sizeof(problem)) || command_complain(search->command, "", problem);
 }
 
 /* A place may come from a record in Redis, or from a header. */
@@ -173,10 +165,10 @@ static bool find_topic(struct search *search)
     char problem[PROBLEM_BYTES];
     search->partitions = topic_reader_partitions(search->reader, search->topic);
     if (search->partitions < 0)
-        return complain(search, "", "no broker answers: see JOBHOOK_KAFKA_BROKERS");
+        return command_complain(search->command, "", "no broker answers: see JOBHOOK_KAFKA_BROKERS");
     snprintf(problem, sizeof(problem), "there is no topic %s: see JOBHOOK_TOPIC, and `jobhook topics create`", search->topic);
     if (search->partitions == 0)
-        return complain(search, "", problem);
+        return command_complain(search->command, "", problem);
     search->positions = memory_create((size_t)search->partitions * sizeof(*search->positions));
     for (int32_t partition = 0; partition < search->partitions; partition++)
         search->positions[partition] = -1;
@@ -188,13 +180,13 @@ bool search_begin(struct search *search, const struct settings *settings, const 
     char problem[PROBLEM_BYTES], topic[sizeof(search->topic)];
     snprintf(topic, sizeof(topic), "%s%s", settings->topic, search->of == SEARCH_LETTERS ? ".dlq" : "");
     if (search->topic[0] != '\0' && strcmp(search->topic, topic) != 0)
-        return complain(search, search->topic, "the imported selection is of this topic, which is not that of JOBHOOK_TOPIC");
+        return command_complain(search->command, search->topic, "the imported selection is of this topic, which is not that of JOBHOOK_TOPIC");
     memcpy(search->topic, topic, sizeof(topic));
     search->settings = settings;
     selection_sort_places(&search->selection);
     search->reader = topic_reader_create(settings, problem, sizeof(problem));
     if (search->reader == NULL)
-        return complain(search, "", problem);
+        return command_complain(search->command, "", problem);
     return find_topic(search) && add_ranges(search, left, left_count);
 }
 
@@ -225,7 +217,7 @@ enum topic_step search_next(struct search *search, uint64_t wait_ms, struct entr
     while ((now_ms = clock_monotonic_ms()) <= until_ms) {
         enum topic_step step = topic_reader_next(search->reader, until_ms - now_ms, &record);
         if (step == TOPIC_PROBLEM)
-            complain(search, "", topic_reader_problem(search->reader));
+            command_complain(search->command, "", topic_reader_problem(search->reader));
         if (step != TOPIC_RECORD)
             return step;
         if (take_record(search, &record, entry))

@@ -275,12 +275,6 @@ struct wish {
     bool failed, through_kafka;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook send: %s: %s\n", subject, problem);
-    return false;
-}
-
 static bool read_arguments(struct wish *wish, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -296,14 +290,15 @@ static bool read_arguments(struct wish *wish, int argc, char **argv)
         else if (option != 't')
             return false;
         else if ((wish->sample = sample_find(optarg)) == NULL)
-            return complain(optarg,
-                            "no such type: find_email, find_phone, find_email_bulk, find_phone_bulk, people_intelligence, company_intelligence, "
-                            "research_agent, qa_agent");
+            return command_complain(
+                "send", optarg,
+                "no such type: find_email, find_phone, find_email_bulk, find_phone_bulk, people_intelligence, company_intelligence, "
+                "research_agent, qa_agent");
     }
     if (optind + 1 != argc)
-        return complain("where to?", "name one URL");
+        return command_complain("send", "where to?", "name one URL");
     wish->url = argv[optind];
-    return wish->url[0] != '\0' || complain("where to?", "the URL is empty");
+    return wish->url[0] != '\0' || command_complain("send", "where to?", "the URL is empty");
 }
 
 static struct event *make_event(const struct wish *wish)
@@ -350,7 +345,7 @@ int command_send(int argc, char **argv)
         return COMMAND_USAGE;
     }
     if (strlen(wish.url) > GUARD_URL_MAX)
-        return complain("URL", "is longer than 8 KiB, which no event may have") ? COMMAND_FINE : COMMAND_FAILED;
+        return command_complain("send", "URL", "is longer than 8 KiB, which no event may have") ? COMMAND_FINE : COMMAND_FAILED;
     int code = command_settings_quietly(&settings) ? send_it(&wish, &settings) : COMMAND_FAILED;
     settings_finish(&settings);
     return code;

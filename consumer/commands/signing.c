@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SENTENCE_BYTES_MAX = 4096, SCOPE_BYTES_MAX = GUARD_URL_MAX + GUARD_ORIGIN_MAX };
+enum { SENTENCE_BYTES_MAX = 4096, PROBLEM_BYTES_MAX = 128, SCOPE_BYTES_MAX = GUARD_URL_MAX + GUARD_ORIGIN_MAX };
 
 static void begin(struct signing *signing, const char *command)
 {
@@ -29,11 +29,13 @@ static bool name_receiver(struct signing *signing, const char *text)
     const struct guard guard = { .allow_http = true, .allow = everywhere, .allow_count = COUNT_OF(everywhere) };
     struct url url;
     enum guard_rule rule = guard_judge_url(&guard, slice_of(text), &url);
-    if (rule == GUARD_OK)
+    if (rule == GUARD_OK) {
         signature_scope_write(signing->scope, &url, &signing->receiver);
-    else
-        fprintf(stderr, "jobhook %s: %s: jobhook calls no such URL (rule: %s)\n", signing->command, text, guard_rule_name(rule));
-    return rule == GUARD_OK;
+        return true;
+    }
+    char problem[PROBLEM_BYTES_MAX];
+    snprintf(problem, sizeof(problem), "jobhook calls no such URL (rule: %s)", guard_rule_name(rule));
+    return command_complain(signing->command, text, problem);
 }
 
 static bool take_settings(struct signing *signing, const struct settings *settings, const char *url)
@@ -73,7 +75,7 @@ bool signing_from_file(struct signing *signing, const char *command, const char 
     char *content = content_read(path, &problem);
     bool fine = content != NULL && signature_keys_parse(slice_of(content), &signing->keys, &problem);
     if (!fine)
-        fprintf(stderr, "jobhook %s: %s: %s\n", command, path, problem.start);
+        command_complain(command, path, problem.start);
     content_destroy(content);
     text_finish(&problem);
     return fine;
@@ -91,8 +93,7 @@ bool signing_read_all(const char *command, const char *path, struct text *bytes)
     }
     bool fine = file != NULL && !ferror(file) && !bytes->overflowed;
     if (!fine)
-        fprintf(stderr, "jobhook %s: %s: %s\n", command, is_input ? "standard input" : path,
-                bytes->overflowed ? "is larger than 64 MiB" : strerror(errno));
+        command_complain(command, is_input ? "standard input" : path, bytes->overflowed ? "is larger than 64 MiB" : strerror(errno));
     if (file != NULL && !is_input)
         fclose(file);
     return fine;

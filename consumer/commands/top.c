@@ -71,12 +71,6 @@ struct run {
     struct text endpoints;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook top: %s: %s\n", subject, problem);
-    return false;
-}
-
 /* ---- arguments ---- */
 
 /* This machine's copy, as far as the setting says where it listens. */
@@ -129,17 +123,17 @@ static bool read_arguments(struct run *run, int argc, char **argv)
         bool fine = option == 'i' || option == 'c';
         if (option == 'i' && (!moment_parse_duration(slice_of(optarg), &run->interval_ms) || run->interval_ms < INTERVAL_LEAST_MS ||
                               run->interval_ms > INTERVAL_MOST_MS))
-            fine = complain(optarg, "--interval wants a duration from 100ms to 1h");
+            fine = command_complain("top", optarg, "--interval wants a duration from 100ms to 1h");
         if (option == 'c' && (!slice_to_u64(slice_of(optarg), INT64_MAX, &run->count) || run->count == 0))
-            fine = complain(optarg, "--count wants a number from 1");
+            fine = command_complain("top", optarg, "--count wants a number from 1");
         if (!fine)
             return false;
     }
     for (; optind < argc; optind++) {
         if (run->view.count == TOP_COPIES_MAX)
-            return complain(argv[optind], "at most 64 copies");
+            return command_complain("top", argv[optind], "at most 64 copies");
         if (strchr(argv[optind], ':') == NULL || strstr(argv[optind], "//") != NULL)
-            return complain(argv[optind], "a copy is HOST:PORT");
+            return command_complain("top", argv[optind], "a copy is HOST:PORT");
         run->copies[run->view.count++].address = argv[optind];
     }
     return true;
@@ -305,7 +299,7 @@ static int watch(struct run *run)
     }
     close_terminal(run);
     if (!any)
-        complain(run->copies[0].address, run->copies[0].problem);
+        command_complain("top", run->copies[0].address, run->copies[0].problem);
     return fflush(stdout) == 0 && fine && any ? COMMAND_FINE : COMMAND_FAILED;
 }
 

@@ -42,12 +42,6 @@ struct run {
     struct verifier *verifier;
 };
 
-static bool complain(const char *subject, const char *problem)
-{
-    fprintf(stderr, "jobhook verify: %s%s%s\n", subject, subject[0] == '\0' ? "" : ": ", problem);
-    return false;
-}
-
 /* ---- arguments ---- */
 
 static bool read_tolerance(struct run *run, const char *text)
@@ -58,7 +52,7 @@ static bool read_tolerance(struct run *run, const char *text)
     else if (slice_to_u64(slice_of(text), INT32_MAX, &seconds))
         run->tolerance_s = (int64_t)seconds;
     else
-        return complain(text, "--tolerance wants a number of seconds, or any");
+        return command_complain("verify", text, "--tolerance wants a number of seconds, or any");
     return true;
 }
 
@@ -66,7 +60,7 @@ static bool add_header(struct run *run, const char *line)
 {
     const char *problem;
     run->has_headers = true;
-    return signed_message_add(&run->message, slice_of(line), &problem) || complain(line, problem);
+    return signed_message_add(&run->message, slice_of(line), &problem) || command_complain("verify", line, problem);
 }
 
 static bool take_option(struct run *run, int option)
@@ -113,7 +107,7 @@ static bool trust(struct run *run, const char *secrets)
 {
     const char *problem;
     run->verifier = verifier_create(secrets, &problem);
-    return run->verifier != NULL || complain(run->key_file == NULL ? "" : run->key_file, problem);
+    return run->verifier != NULL || command_complain("verify", run->key_file == NULL ? "" : run->key_file, problem);
 }
 
 static bool trust_file(struct run *run)
@@ -121,7 +115,7 @@ static bool trust_file(struct run *run)
     struct text problem;
     text_init(&problem, SIGNED_VALUE_MAX);
     char *content = content_read(run->key_file, &problem);
-    bool fine = content == NULL ? complain(run->key_file, problem.start) : trust(run, content);
+    bool fine = content == NULL ? command_complain("verify", run->key_file, problem.start) : trust(run, content);
     content_destroy(content);
     text_finish(&problem);
     return fine;
@@ -153,7 +147,8 @@ static bool read_message(struct run *run)
     if (!signing_read_all("verify", file == NULL ? "-" : file, &run->bytes))
         return false;
     if (!run->has_headers)
-        return signed_message_parse(&run->message, text_slice(&run->bytes), &problem) || complain(file == NULL ? "" : file, problem);
+        return signed_message_parse(&run->message, text_slice(&run->bytes), &problem) ||
+               command_complain("verify", file == NULL ? "" : file, problem);
     run->message.body = text_slice(&run->bytes);
     return true;
 }
@@ -170,7 +165,7 @@ static int judge(const struct run *run)
                                               .body_bytes = run->message.body.length };
     enum verifier_result result = verifier_check(run->verifier, &message, clock_wall_ms() / 1000, run->tolerance_s);
     if (result != VERIFIER_VALID) {
-        complain("", verifier_result_sentence(result));
+        command_complain("verify", "", verifier_result_sentence(result));
         return COMMAND_FAILED;
     }
     puts(verifier_result_sentence(result));

@@ -46,6 +46,15 @@ def test_sign_takes_keys_from_a_file_and_the_time_from_the_clock(key_file):
     assert run("verify", "--key-file", key_file, content=(output + "\n").encode() + BODY)[0] == 0
 
 
+def test_a_strangers_url_or_header_is_shown_and_not_obeyed(key_file):
+    evil, shown = "\x1b]0;x\x07/\nwhsec_AAAA\u202e", "\\x1b]0;x\\x07/\\nwhsec_AAAA\\u{202e}"
+    request = (HEADERS + HMAC + "\n\n").encode() + BODY
+    for *arguments, prefix in (["secret", "http://a"], ["sign", "--id", ID, "--url", "http://a"], ["verify", "--url", "http://a"],
+                               ["verify", "--key-file", key_file, "--header", ""]):
+        status, output, errors = run(*arguments, prefix + evil, content=request, JOBHOOK_SIGNING_KEYS=KEY, JOBHOOK_SIGNING_SCOPE="origin")
+        assert status != 0 and output == "" and errors.startswith(f"jobhook {arguments[0]}: {prefix}{shown}: "), errors
+
+
 def test_the_environment_steers_no_library(folder):
     """A configuration that leaves OpenSSL without any algorithm, wherever it is looked for."""
     path = os.path.join(folder, "openssl.cnf")

@@ -140,8 +140,8 @@ Test(doctor, a_topic_that_is_missing_or_not_shown_is_told_apart_from_one_that_is
 
 Test(doctor, findings_are_one_line_each_whatever_they_hold)
 {
-    findings_add(&findings, FINDING_BROKEN, "a\x1b[31m", "do\nthis", "%s", "two\nlines");
-    cr_assert_str_eq(show(), "broken   a [31m: two lines\n         -> do this\n0 ok, 0 warnings, 1 broken\n");
+    findings_add(&findings, FINDING_BROKEN, "a\x1b[31m", "do\nthis", "%s", "two\nlines\u202e");
+    cr_assert_str_eq(show(), "broken   a\\x1b[31m: two\\nlines\\u{202e}\n         -> do\\nthis\n0 ok, 0 warnings, 1 broken\n");
 }
 
 Test(doctor, findings_are_one_object_in_json)
