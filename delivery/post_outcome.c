@@ -195,6 +195,13 @@ static struct meaning meaning_of_proxy(const struct post *post, CURLcode code, l
     return meaning;
 }
 
+/* libcurl 7.88 says the same when the receiver broke HTTP/2, but has other words for it. */
+static bool has_ended_http2(const struct post *post, CURLcode code)
+{
+    static const char of_socket[] = "Send failure:";
+    return code == CURLE_HTTP2 && (post->trouble[0] == '\0' || strncmp(post->trouble, of_socket, sizeof(of_socket) - 1) == 0);
+}
+
 /* In order of weight: what we refused, what the receiver said, what failed here, what libcurl says. */
 static struct meaning judge(const struct post *post, CURLcode code)
 {
@@ -224,7 +231,7 @@ static struct meaning judge(const struct post *post, CURLcode code)
         return meaning_of_proxy(post, code, proxy_status);
     if (code == CURLE_COULDNT_CONNECT)
         return meaning_of_connect(post);
-    if (code == CURLE_HTTP2 && post->trouble[0] == '\0') /* libcurl 7.88 has words when the receiver broke it */
+    if (has_ended_http2(post, code))
         return (struct meaning){ code, OUTCOME_CONNECTION_LOST, "the receiver ended HTTP/2 before an answer" };
     if (has_refused_ours(post))
         return (struct meaning){ code, OUTCOME_TLS_FAILED, "the receiver refused our certificate, or wants one" };

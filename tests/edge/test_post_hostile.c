@@ -376,6 +376,28 @@ static bool close_at_once(void *ssl)
     return false;
 }
 
+static bool reset_connection(void *ssl)
+{
+    const struct linger no_time = { .l_onoff = 1 };
+    setsockopt(SSL_get_fd(ssl), SOL_SOCKET, SO_LINGER, &no_time, sizeof(no_time));
+    return false;
+}
+
+/* Whichever of the first frames it was that did not get out, or in. */
+Test(post_hostile, a_connection_that_is_reset_has_not_broken_http2)
+{
+    begin_tls((struct tls_options){ .talk = reset_connection });
+    while (rig.request.body.length < LARGE)
+        text_append_string(&rig.request.body, "0123456789abcdef");
+    for (int i = 0; i < 40; i++) {
+        struct posted posted = rig_post_url(&rig, url);
+        cr_expect(posted.outcome.kind == OUTCOME_CONNECTION_LOST || posted.outcome.kind == OUTCOME_TLS_FAILED, "%d %s", posted.outcome.kind,
+                  posted.detail);
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+}
+
 /* It lets TLS begin without a protocol, as Node.js did for long. What it answers by HTTP/1.1 does not lend its connection to HTTP/2. */
 Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
 {
