@@ -20,15 +20,19 @@ void downgrades_destroy(struct downgrades *downgrades);
 
 /* For an hour from now on; nothing happens while it is barred. */
 void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-/* What is sent now. Until the origin is known to speak HTTP/1.1, one request in DOWNGRADES_ASK_MS finds out for the others. */
-enum downgrade { DOWNGRADE_NONE, DOWNGRADE_ASKS, DOWNGRADE_PROVEN };
+
+/* What is sent now: HTTP/2; or HTTP/1.1, by one request in DOWNGRADES_ASK_MS to find out for the others whether the origin speaks that, by all as TLS has
+ * agreed on it, or as one was answered. */
+enum downgrade { DOWNGRADE_NONE, DOWNGRADE_ASKS, DOWNGRADE_AGREED, DOWNGRADE_PROVEN };
 enum downgrade downgrades_hold(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
 
-/* What the one that asks found: it speaks HTTP/1.1; */
-void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash);
-/* it does not: unless it has been proven, it gets none for DOWNGRADES_BAR_MS; */
+/* What a request by HTTP/1.1 found, of which it was not proven: TLS agrees on it; */
+void downgrades_agree(struct downgrades *downgrades, uint64_t origin_hash);
+/* it was answered; */
+void downgrades_prove(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
+/* the origin does not speak it, and gets none for DOWNGRADES_BAR_MS; */
 void downgrades_bar(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
-/* it did not seem to: likewise, for DOWNGRADES_ASK_MS, and each time for twice as long, up to that; */
+/* it was lost: likewise, for DOWNGRADES_ASK_MS, and each time for twice as long, up to that; where TLS agreed, the third in a row; */
 void downgrades_doubt(struct downgrades *downgrades, uint64_t origin_hash, uint64_t now_ms);
 /* nothing, because it did not get there: the next one asks. */
 void downgrades_ask_again(struct downgrades *downgrades, uint64_t origin_hash);

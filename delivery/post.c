@@ -372,11 +372,11 @@ static void set_request(struct post *post, const struct request *request)
 static void choose_protocol(struct post *post, const struct url *url)
 {
     const struct post_shared *shared = post->shared;
-    if (!shared->http2 || !url->https || post->only_connects)
+    if (!shared->http2 || !url->https)
         return;
-    enum downgrade held = downgrades_hold(shared->downgrades, post->origin_hash, clock_monotonic_ms());
-    bool downgraded = held != DOWNGRADE_NONE;
-    post->saw.asks = held == DOWNGRADE_ASKS;
+    if (!post->only_connects)
+        post->saw.downgrade = downgrades_hold(shared->downgrades, post->origin_hash, clock_monotonic_ms());
+    bool downgraded = post->saw.downgrade != DOWNGRADE_NONE;
     if (downgraded != post->downgraded)
         post_options_set_http2(post->easy, !downgraded);
     post->downgraded = downgraded;

@@ -65,7 +65,7 @@ struct post_sight {
     bool headers_done;        /* of the final status */
     bool headers_too_large;   /* provisional answers without end, or headers */
     bool body_cut;            /* our limit on the body ended it */
-    bool asks;                /* by HTTP/1.1, whether the receiver speaks that: what it finds, downgrades.h is told */
+    enum downgrade downgrade; /* by which the protocol was chosen: what it finds, downgrades.h is told */
     bool agreed;              /* by TLS, on a protocol that we offered, */
     bool http2;               /* and on this */
     bool unfit;               /* its connection takes much memory or, with HTTP/1, has something that nobody has read */

@@ -88,9 +88,11 @@ static void see_protocol(struct post *post, void *tls)
 {
     post->saw.agreed = post_bounds_has_protocol(tls);
     post->saw.http2 = post_bounds_is_http2(tls);
-    if (post->saw.asks && post->saw.agreed)
-        downgrades_prove(post->shared->downgrades, post->origin_hash);
-    else if (post->saw.asks)
+    if (post->saw.downgrade != DOWNGRADE_ASKS)
+        return;
+    if (post->saw.agreed)
+        downgrades_agree(post->shared->downgrades, post->origin_hash);
+    else
         post_spoil(post);
 }
 

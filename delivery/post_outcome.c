@@ -279,27 +279,32 @@ static bool may_have_lost_answer(const struct post *post, CURLcode code)
     return post->saw.http2 && (code == CURLE_HTTP2_STREAM || code == CURLE_PARTIAL_FILE);
 }
 
-static bool refuses_http1(const struct outcome *outcome)
+/* In the words of servers of HTTP/2 alone, some of which others have for other things, too. */
+static bool refuses_http1(const struct post *post)
 {
-    static const int statuses[] = { 400, 403, 421, 426, 505 };
-    for (size_t i = 0; i < COUNT_OF(statuses); i++)
-        if (outcome->status == statuses[i])
-            return true;
-    return false;
+    int status = post->outcome.status;
+    return status == 426 || status == 505 || (!post->saw.agreed && (status == 400 || status == 403 || status == 421));
 }
 
-/* Of whom agreed on HTTP/1.1 it is known before anything is sent. Servers of HTTP/2 alone refuse the handshake by an alert; or they let it pass, and say
- * that they do not take it (Node.js 18: 403), or close, as others do who have answered before they have read all of it. */
-static void note_asked(const struct post *post)
+static bool has_reached_receiver(const struct post *post)
+{
+    enum outcome_kind kind = post->outcome.kind;
+    return post->saw.prepared || kind == OUTCOME_CONNECT_TIMEOUT || kind == OUTCOME_CONNECTION_LOST || kind == OUTCOME_TLS_FAILED ||
+           kind == OUTCOME_TLS_VERIFY;
+}
+
+/* Servers of HTTP/2 alone refuse the handshake by an alert; or they let it pass, and say that they do not take HTTP/1.1 (Node.js 18: 403), or close, as
+ * others do who have answered before they have read all of it. */
+static void note_http1(const struct post *post)
 {
     struct downgrades *downgrades = post->shared->downgrades;
     enum outcome_kind kind = post->outcome.kind;
     uint64_t now_ms = clock_monotonic_ms();
-    if (kind == OUTCOME_ANSWERED && !refuses_http1(&post->outcome))
-        downgrades_prove(downgrades, post->origin_hash);
+    if (kind == OUTCOME_ANSWERED && !refuses_http1(post))
+        downgrades_prove(downgrades, post->origin_hash, now_ms);
     else if (kind == OUTCOME_ANSWERED || kind == OUTCOME_BAD_ANSWER || (kind == OUTCOME_TLS_FAILED && strstr(post->trouble, " alert ") != NULL))
         downgrades_bar(downgrades, post->origin_hash, now_ms);
-    else if (post->saw.prepared || kind == OUTCOME_TLS_FAILED)
+    else if (has_reached_receiver(post))
         downgrades_doubt(downgrades, post->origin_hash, now_ms);
     else
         downgrades_ask_again(downgrades, post->origin_hash);
@@ -308,8 +313,8 @@ static void note_asked(const struct post *post)
 static void note_protocol(const struct post *post, CURLcode code)
 {
     bool lost = post->outcome.kind == OUTCOME_CONNECTION_LOST && may_have_lost_answer(post, code);
-    if (post->saw.asks && !post->saw.agreed)
-        note_asked(post);
+    if (post->saw.downgrade == DOWNGRADE_ASKS || post->saw.downgrade == DOWNGRADE_AGREED)
+        note_http1(post);
     else if (post->saw.http1_wanted || lost)
         downgrades_add(post->shared->downgrades, post->origin_hash, clock_monotonic_ms());
 }
@@ -348,7 +353,7 @@ void post_conclude_early(struct post *post, enum outcome_kind kind, const char *
 {
     post->outcome = (struct outcome){ .kind = kind, .retry_after_s = -1, .snippet = post->snippet, .detail = detail };
     take_times(post);
-    if (post->saw.asks)
+    if (post->saw.downgrade == DOWNGRADE_ASKS)
         downgrades_ask_again(post->shared->downgrades, post->origin_hash);
 }
 

@@ -99,16 +99,20 @@ static void begin(SSL *ssl)
     if (sessions->offered == NULL)
         return;
     struct note note = read_note(sessions->offered);
-    if (note.end_s <= now_s())
-        SSL_set_session(ssl, NULL);
+    if (note.end_s > now_s())
+        return;
     sessions->forbidden = note.refused_s > now_s();
     if (sessions->forbidden)
         keep_refused(ssl, sessions->offered, note.refused_s);
+    SSL_set_session(ssl, NULL);
+    SSL_SESSION_free(sessions->offered);
+    sessions->offered = NULL;
 }
 
 static void on_info(const SSL *ssl, int where, int result)
 {
-    bool alerted = (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (result >> 8) == SSL3_AL_FATAL;
+    bool alerted =
+        (where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (result >> 8) == SSL3_AL_FATAL && (result & 0xff) != SSL_AD_NO_APPLICATION_PROTOCOL;
     if (alerted)
         tls_sessions_doubt((SSL *)(uintptr_t)ssl);
     if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_ex_data(ssl, place_of_sessions) == NULL)

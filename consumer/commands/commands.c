@@ -5,13 +5,13 @@
 
 #include <stdio.h>
 
-enum { SUBJECT_COLUMNS = 200, SUBJECT_BYTES_MAX = 8 * SUBJECT_COLUMNS };
+enum { SUBJECT_BYTES_MAX = 1024 * 1024 }; /* an argument has 128 KiB at most, an escape 8 bytes */
 
 bool command_complain(const char *command, const char *subject, const char *problem)
 {
     struct text shown;
     text_init(&shown, SUBJECT_BYTES_MAX);
-    shown_append(&shown, slice_of(subject), SUBJECT_COLUMNS);
+    shown_append(&shown, slice_of(subject), SIZE_MAX);
     fprintf(stderr, "jobhook %s: %s%s%s\n", command, shown.length > 0 ? shown.start : "", shown.length > 0 ? ": " : "", problem);
     text_finish(&shown);
     return false;

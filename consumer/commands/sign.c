@@ -64,8 +64,9 @@ static bool is_sent_as_it_is(const char *id)
     request_webhook_id(slice_of(id), sent);
     if (strcmp(id, sent) == 0)
         return true;
-    fprintf(stderr, "jobhook sign: --id %s: not a webhook-id; a task of this name has the webhook-id %s\n", id, sent);
-    return false;
+    char problem[REQUEST_ID_MAX + 64];
+    snprintf(problem, sizeof(problem), "no webhook-id: a task of this name has %s", sent);
+    return command_complain("sign", id, problem);
 }
 
 static int print_signed(const struct signing *signing, const struct arguments *arguments, struct slice body)

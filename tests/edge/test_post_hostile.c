@@ -398,22 +398,48 @@ Test(post_hostile, a_connection_that_is_reset_has_not_broken_http2)
     tls_receiver_stop(&tls_receiver);
 }
 
-/* It lets TLS begin without a protocol, as Node.js did for long. What it answers by HTTP/1.1 does not lend its connection to HTTP/2. */
-Test(post_hostile, a_receiver_of_http2_alone_gets_no_second_request_by_http1)
+static bool answer_by_http2(void *ssl)
 {
-    bool (*const acts[])(void *) = { want_http2, close_at_once };
-    for (size_t i = 0; i < COUNT_OF(acts); i++) {
-        struct posted posted;
-        begin_tls((struct tls_options){ .talk = reset_the_first, .act = acts[i] });
-        for (int k = 0; k < 3; k++) {
-            posted = rig_post_url(&rig, url);
-            cr_expect_eq(posted.outcome.status == 200, k >= 2, "%zu, %d: %d %s", i, k, posted.outcome.status, posted.detail);
+    return SSL_write(ssl, no_settings, sizeof(no_settings)) > 0;
+}
+
+/* It lets TLS begin without a protocol, as Node.js did for long, or agrees on HTTP/1.1 for others behind it. What it answers by HTTP/1.1 does not lend its
+ * connection to HTTP/2. */
+Test(post_hostile, a_receiver_of_http2_alone_soon_gets_no_request_by_http1)
+{
+    const struct {
+        bool (*act)(void *);
+        bool agrees, refuses;
+        int lost, requests;
+    } cases[] = { { want_http2, false, false, 2, 1 },
+                  { close_at_once, false, false, 2, 1 },
+                  { close_at_once, false, true, 2, 0 },
+                  { answer_by_http2, true, false, 2, 1 },
+                  { close_at_once, true, false, 4, 3 } };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        begin_tls((struct tls_options){
+            .talk = reset_the_first, .act = cases[i].act, .agrees_on_http1 = cases[i].agrees, .refuses_http1 = cases[i].refuses });
+        for (int k = 0; k < 6; k++) {
+            struct posted posted = rig_post_url(&rig, url);
+            cr_expect_eq(posted.outcome.status == 200, k >= cases[i].lost, "%zu, %d: %d %s", i, k, posted.outcome.status, posted.detail);
             rig_run_ms(&rig, 100);
         }
-        cr_expect_eq(atomic_load(&tls_receiver.requests), 1);
+        cr_expect_eq(atomic_load(&tls_receiver.requests), cases[i].requests);
         rig_close(&rig);
         tls_receiver_stop(&tls_receiver);
     }
+}
+
+/* By HTTP/2 as well, whatever the handle that does it was used for. */
+Test(post_hostile, connecting_is_tried_with_all_protocols)
+{
+    begin_tls((struct tls_options){ .talk = reset_stream, .close_each = true });
+    for (int k = 0; k < 2; k++)
+        cr_expect_eq(rig_post_url(&rig, url).outcome.status == 200, k == 1);
+    tls_receiver.options.refuses_http1 = true;
+    cr_expect(rig_connects(&rig, url));
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
 }
 
 static bool ask_for_patience(void *ssl)

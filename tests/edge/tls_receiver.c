@@ -130,15 +130,18 @@ static void ask_for_certificate(SSL_CTX *context, const struct tls_options *opti
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, tls_receiver_accept_any);
 }
 
-static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *options)
+static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned in_length, void *context)
 {
+    const struct tls_options *options = context;
     static const unsigned char http2[] = { 2, 'h', '2' }, http1[] = { 8, 'h', 't', 't', 'p', '/', '1', '.', '1' };
     bool offered = memmem(in, in_length, http2, sizeof(http2)) != NULL;
     const unsigned char *chosen = offered ? http2 : http1;
     (void)ssl;
     *out = chosen + 1;
     *length = chosen[0];
-    return offered || ((const struct tls_options *)options)->agrees_on_http1 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    if (offered || options->agrees_on_http1)
+        return SSL_TLSEXT_ERR_OK;
+    return options->refuses_http1 ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 static bool has_http2(const SSL *ssl)

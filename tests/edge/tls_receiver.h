@@ -13,7 +13,8 @@ struct tls_options {
     bool (*greet)(int fd);        /* before the handshake, with nothing read yet; false: the connection ends. NULL: none */
     bool (*act)(void *ssl);       /* instead of the answer; false: the connection ends. NULL: 200 */
     bool (*talk)(void *ssl);      /* the whole connection, when HTTP/2 was agreed upon. NULL: HTTP/1 alone */
-    bool agrees_on_http1;         /* where HTTP/2 is not offered; else TLS begins without a protocol then */
+    bool agrees_on_http1;         /* where HTTP/2 is not offered; else TLS begins without a protocol then, */
+    bool refuses_http1;           /* or not at all */
     const char *subject_alt_name; /* "IP:127.0.0.1", "DNS:hook.example.com" */
     bool expired;
     long valid_s;           /* from now on; 0: 30 days */

@@ -10,7 +10,7 @@ Test(downgrades, last_for_an_hour_and_for_one_origin)
     const uint64_t one = 1, other = 2;
     cr_expect_not(downgrades_hold(downgrades, one, 1000));
     downgrades_add(downgrades, one, 1000);
-    downgrades_prove(downgrades, one);
+    downgrades_prove(downgrades, one, 1000);
     cr_expect(downgrades_hold(downgrades, one, 1000) && downgrades_hold(downgrades, one, 999 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, one, 1000 + DOWNGRADES_MS));
     cr_expect_not(downgrades_hold(downgrades, other, 1000));
@@ -52,6 +52,34 @@ Test(downgrades, are_soon_tried_again_with_whoever_did_not_seem_to_speak_http1)
     downgrades_destroy(downgrades);
 }
 
+Test(downgrades, are_for_all_where_tls_agrees_until_three_in_a_row_were_lost)
+{
+    struct downgrades *downgrades = downgrades_create();
+    downgrades_add(downgrades, 1, 1000);
+    downgrades_agree(downgrades, 1);
+    for (int losses = 0; losses < 2; losses++) {
+        downgrades_doubt(downgrades, 1, 1000);
+        cr_expect_eq(downgrades_hold(downgrades, 1, 1000), DOWNGRADE_AGREED);
+    }
+    downgrades_doubt(downgrades, 1, 1000);
+    downgrades_agree(downgrades, 1); /* one that was under way */
+    cr_expect_not(downgrades_hold(downgrades, 1, 1000));
+    downgrades_add(downgrades, 1, 1000 + DOWNGRADES_ASK_MS);
+    cr_expect_eq(downgrades_hold(downgrades, 1, 1000 + DOWNGRADES_ASK_MS), DOWNGRADE_ASKS);
+    downgrades_destroy(downgrades);
+}
+
+Test(downgrades, are_for_whoever_answered_though_another_was_lost)
+{
+    struct downgrades *downgrades = downgrades_create();
+    downgrades_add(downgrades, 1, 1000);
+    downgrades_bar(downgrades, 1, 1000);
+    downgrades_prove(downgrades, 1, 2000);
+    cr_expect_eq(downgrades_hold(downgrades, 1, 1999 + DOWNGRADES_MS), DOWNGRADE_PROVEN);
+    cr_expect_not(downgrades_hold(downgrades, 1, 2000 + DOWNGRADES_MS));
+    downgrades_destroy(downgrades);
+}
+
 Test(downgrades, are_as_many_as_there_are_places)
 {
     struct downgrades *downgrades = downgrades_create();
@@ -68,7 +96,7 @@ Test(downgrades, are_not_ended_by_a_failure_of_whoever_has_spoken_http1)
 {
     struct downgrades *downgrades = downgrades_create();
     downgrades_add(downgrades, 1, 1000);
-    downgrades_prove(downgrades, 1);
+    downgrades_prove(downgrades, 1, 1000);
     downgrades_bar(downgrades, 1, 2000);
     cr_expect(downgrades_hold(downgrades, 1, 2000));
     downgrades_add(downgrades, 1, 3000);
@@ -90,7 +118,7 @@ Test(downgrades, are_tried_by_one_until_it_has_answered)
     downgrades_ask_again(downgrades, 2);
     cr_expect_eq(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS), DOWNGRADE_ASKS, "that one did not get there");
     cr_expect_not(downgrades_hold(downgrades, 1, 1001 + DOWNGRADES_ASK_MS));
-    downgrades_prove(downgrades, 1);
+    downgrades_prove(downgrades, 1, 1000);
     cr_expect_eq(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS), DOWNGRADE_PROVEN);
     cr_expect_eq(downgrades_hold(downgrades, 1, 1002 + DOWNGRADES_ASK_MS), DOWNGRADE_PROVEN);
     downgrades_destroy(downgrades);
