@@ -23,9 +23,10 @@
 #include <uv.h>
 
 enum {
-    DESCRIPTORS_APART = 256, /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
-    HOLDS_TOLD_MAX = 20,     /* log lines about single rules */
-    LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
+    LOOKUP_DESCRIPTORS = 4608, /* of each worker, while thousands of names are silent: Debian 13's c-ares has a socket for each question */
+    DESCRIPTORS_APART = 256,   /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
+    HOLDS_TOLD_MAX = 20,       /* log lines about single rules */
+    LEAVE_MS = 10000,          /* after the drain: to commit, leave the group and close */
 };
 
 struct service {
@@ -79,7 +80,9 @@ static bool raise_descriptors(struct service *service)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= needed) {
-        service->idle_connections = idle_connections_by_descriptors(limit.rlim_cur - needed, settings->workers); /* beyond those needed */
+        uint64_t spare = limit.rlim_cur - needed, lookups = settings->workers * LOOKUP_DESCRIPTORS;
+        spare -= spare / 2 < lookups ? spare / 2 : lookups;
+        service->idle_connections = idle_connections_by_descriptors(spare, settings->workers);
         return true;
     }
     log_error(

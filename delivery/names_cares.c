@@ -11,8 +11,8 @@ bool names_cares_is_old(void)
 
 int names_cares_set_newer_options(struct ares_options *options)
 {
-    options->udp_max_queries = NAMES_PORT_QUERIES;
-    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
+    options->udp_max_queries = 1; /* an answer that it cannot read ends the socket, and all that was asked by it */
+    options->qcache_max_ttl = 0;  /* it would keep answers for up to an hour behind our own cache */
     return ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE;
 }
 

@@ -1,4 +1,4 @@
-/* What Debian 12's c-ares (1.18) does not do, and Debian 13's (1.34) does. Private to names_servers.c. */
+/* What Debian 12's c-ares (1.18) does not do, and Debian 13's (1.34) does, which has a port for each question. Private to names_servers.c. */
 #ifndef JOBHOOK_DELIVERY_NAMES_CARES_H
 #define JOBHOOK_DELIVERY_NAMES_CARES_H
 

@@ -97,6 +97,7 @@ static void answer_query(struct dns_server *server, unsigned char *packet, size_
     memset(packet + 4, 0, HEADER - 4);
     packet[5] = 1;
     end = put_records(packet, end, type, &answer);
+    packet[7] = (unsigned char)(packet[7] + answer.malformed);
     sendto(server->fd, packet, end, 0, (const struct sockaddr *)from, sizeof(*from));
 }
 

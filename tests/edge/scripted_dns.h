@@ -13,6 +13,7 @@ enum { DNS_NO_ERROR = 0, DNS_NOT_UNDERSTOOD = 1, DNS_SERVER_FAILED = 2, DNS_NO_S
 struct dns_answer {
     size_t bytes_max; /* said by the question: 512, or more by EDNS. What does not fit is cut off */
     bool silent;
+    bool malformed; /* promises records that are not there */
     int rcode;
     uint32_t ttl_s;
     int count;

@@ -15,6 +15,7 @@ enum { SLOW_MS = 100 };
  *   slow.*   one address, after SLOW_MS
  *   late.nNN.* likewise, when it is asked for the second time
  *   broken.* the server fails
+ *   odd.*    an answer that cannot be read
  *   silent.* the server says nothing
  *   half.*   likewise, when it is asked for IPv6
  *   else     one address */
@@ -33,6 +34,8 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         static bool asked[100][2];
         answer->silent = !asked[number][type == DNS_A];
         asked[number][type == DNS_A] = true;
+    } else if (strncmp(name, "odd.", 4) == 0) {
+        answer->malformed = true;
     } else if (strncmp(name, "broken.", 7) == 0) {
         answer->rcode = DNS_SERVER_FAILED;
     } else if (strncmp(name, "silent.", 7) == 0) {
@@ -238,6 +241,26 @@ Test(name_servers, that_failed_at_first_are_not_taken_for_old_ones)
     }
     struct found found = look_up("a60.example.com");
     cr_expect(has_private(&found.answer), "all that it says was read");
+}
+
+/* Debian 13's c-ares ends the socket then, with all that is asked by it. */
+Test(name_servers, whose_answers_cannot_be_read_do_not_keep_others_from_being_heard)
+{
+    enum { NAMES = 60 };
+    static struct found found[2][NAMES];
+    static const char *const kinds[] = { "odd", "then" };
+    for (int i = 0; i < NAMES; i++)
+        for (int kind = 0; kind < 2; kind++) {
+            char host[48];
+            snprintf(host, sizeof host, "%s.n%d.example.com", kinds[kind], i);
+            find(host, &found[kind][i]);
+        }
+    for (int i = 0; i < NAMES; i++) {
+        wait_for(&found[1][i]);
+        cr_expect_eq(found[1][i].answer.result, NAMES_FOUND, "%d", i);
+        wait_for(&found[0][i]);
+        cr_expect_eq(found[0][i].answer.result, NAMES_FAILED, "%d", i);
+    }
 }
 
 /* Without one, the name servers have not been asked. */
