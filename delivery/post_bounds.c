@@ -39,6 +39,7 @@ struct gate {
     size_t extension_bytes;   /* in the certificates beside the receiver's own */
     bool large;               /* too large to be kept, when the request began */
     bool known;               /* requests are sent by it: not the TLS of a proxy, which carries another */
+    bool cannot_write;        /* the receiver has closed; perhaps behind an answer */
 };
 
 static int place_of_gate; /* libcurl may keep something of its own at the place for applications */
@@ -85,9 +86,28 @@ static long gate_control(BIO *bio, int command, long number, void *pointer)
 static int gate_destroy(BIO *bio)
 {
     struct gate *gate = BIO_get_data(bio);
+    BIO_set_callback_arg(gate->inner, NULL);
     BIO_free(gate->inner);
     free(gate);
     return 1;
+}
+
+/* A receiver may answer, and close, before it has read the request: what it said can still be read when nothing can be written any more, but libcurl gives
+ * up with the first write that fails. So that one says that it blocks: libcurl reads then, and writes again only when there was no answer. */
+static long on_inner(BIO *inner, int operation, const char *bytes, size_t size, int number, long other, int result, size_t *done)
+{
+    struct gate *gate = (struct gate *)BIO_get_callback_arg(inner);
+    bool failed = operation == (BIO_CB_WRITE | BIO_CB_RETURN) && result <= 0 && !BIO_should_retry(inner);
+    (void)bytes;
+    (void)size;
+    (void)number;
+    (void)other;
+    (void)done;
+    if (!failed || gate == NULL || !gate->known || gate->cannot_write)
+        return result;
+    gate->cannot_write = true;
+    BIO_set_retry_write(inner);
+    return -1;
 }
 
 static void gate_open(SSL *ssl)
@@ -100,6 +120,8 @@ static void gate_open(SSL *ssl)
     BIO_set_data(bio, gate);
     BIO_set_init(bio, 1);
     SSL_set_ex_data(ssl, place_of_gate, gate);
+    BIO_set_callback_arg(gate->inner, (char *)gate);
+    BIO_set_callback_ex(gate->inner, on_inner);
     SSL_set0_rbio(ssl, bio);
 }
 

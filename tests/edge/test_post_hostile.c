@@ -351,6 +351,20 @@ static bool answer_each_by_http2(void *ssl)
     return false;
 }
 
+/* As hyper and HAProxy by HTTP/1.1. */
+Test(post_hostile, an_answer_in_front_of_a_reset_is_heard)
+{
+    begin_tls((struct tls_options){ .impatient = true });
+    while (rig.request.body.length < 16 * LARGE)
+        text_append_string(&rig.request.body, "0123456789abcdef");
+    for (int i = 0; i < 100; i++) {
+        struct posted posted = rig_post_url(&rig, url);
+        cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+}
+
 static bool reset_stream(void *ssl)
 {
     static const unsigned char reset[] = { 0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, INTERNAL_ERROR };
@@ -386,7 +400,7 @@ static bool reset_connection(void *ssl)
 /* Whichever of the first frames it was that did not get out, or in. */
 Test(post_hostile, a_connection_that_is_reset_has_not_broken_http2)
 {
-    begin_tls((struct tls_options){ .talk = reset_connection });
+    begin_tls((struct tls_options){ .talk = reset_connection, .refuses_http1 = true });
     while (rig.request.body.length < LARGE)
         text_append_string(&rig.request.body, "0123456789abcdef");
     for (int i = 0; i < 40; i++) {

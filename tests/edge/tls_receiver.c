@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -341,6 +342,7 @@ static void serve(struct tls_receiver *receiver, int fd)
     bool (*act)(void *) = receiver->options.act != NULL ? receiver->options.act : answer_ok;
     SSL *ssl = SSL_new(receiver->context);
     SSL_set_fd(ssl, fd);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)); /* else an answer behind tickets waits, and a reset throws it away */
     if ((receiver->options.greet == NULL || receiver->options.greet(fd)) && SSL_accept(ssl) == 1) {
         X509 *certificate = SSL_get1_peer_certificate(ssl);
         atomic_fetch_add(&receiver->with_certificate, certificate != NULL);
@@ -350,6 +352,8 @@ static void serve(struct tls_receiver *receiver, int fd)
         X509_free(certificate);
         note_session(receiver, SSL_get_session(ssl));
         bool go_on = !has_http2(ssl) || receiver->options.talk(ssl);
+        if (receiver->options.impatient)
+            go_on = SSL_read(ssl, &(char){ 0 }, 1) == 1 && act(ssl) && false;
         while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
             if (!act(ssl) || receiver->options.close_each)

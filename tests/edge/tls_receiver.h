@@ -20,6 +20,7 @@ struct tls_options {
     long valid_s;           /* from now on; 0: 30 days */
     bool old_protocol;      /* TLS 1.1 at most */
     bool close_each;        /* a connection per request */
+    bool impatient;         /* likewise, and none is read to its end: the answer, then a reset */
     bool wants_certificate; /* of the client */
     bool short_key;         /* RSA with 1024 bits */
     bool issued;            /* by the certificate in ca_file, which is its own otherwise */
