@@ -311,7 +311,7 @@ static enum post_url set_url(struct post *post, const struct url *url)
     post->host[url->host.length] = '\0';
     post->port = url->port;
     if (url->https != post->https)
-        post_options_set_buffer(post->easy, url->https);
+        post_options_set_https(post->easy, url->https);
     post->https = url->https;
     post->url_length = text.length;
     return POST_URL_AGREED;

@@ -83,9 +83,28 @@ void post_options_set_connect_only(void *easy, bool only)
 /* 7.88 keeps one for each transfer in flight; answers are short. From one that is not, and comes as fast as it may, it fills a hundred in a turn, and
  * only TLS has bounds of its own for that. With HTTP/2 it has to take provisional headers as well. Refused where one is still in use: that is as large
  * as libcurl believes. */
-void post_options_set_buffer(void *easy, bool https)
+static void set_buffer(CURL *easy, bool https)
 {
     (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, https ? 4096L : 1024L);
+}
+
+/* libcurl 8 ends a transfer whose receiver broke HTTP/2 when it looks at it again, for which there is no occasion: watching the speed is one, each second.
+ * None is ever too slow. */
+static void look_again(CURL *easy, bool again)
+{
+#if LIBCURL_VERSION_NUM >= 0x080000
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, again ? 1L : 0L));
+    must_be_ok(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, again ? 24 * 3600L : 0L));
+#else
+    (void)easy;
+    (void)again;
+#endif
+}
+
+void post_options_set_https(void *easy, bool https)
+{
+    set_buffer(easy, https);
+    look_again(easy, https);
 }
 
 void post_options_set_kinds(void *easy, bool both)
@@ -97,7 +116,7 @@ void post_options_set(void *easy, const struct post_shared *shared)
 {
     bool looks_twice = curl_version_info(CURLVERSION_NOW)->version_num < LIBCURL_FORGETS_FORMER_LINES;
     set_longs(easy);
-    post_options_set_buffer(easy, false);
+    post_options_set_https(easy, false);
     must_be_ok(curl_easy_setopt(easy, CURLOPT_HEADER, looks_twice ? 1L : 0L));
     post_options_set_http2(easy, shared->http2);
     set_strings(easy, shared);

@@ -351,6 +351,20 @@ static bool answer_each_by_http2(void *ssl)
     return false;
 }
 
+static bool answer_by_http1(void *ssl)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    return SSL_write(ssl, answer, sizeof(answer) - 1) > 0 && read_bytes(ssl, INT_MAX);
+}
+
+/* As what ends TLS for a server that knows nothing of HTTP/2. */
+Test(post_hostile, whoever_does_not_speak_http2_is_not_waited_for)
+{
+    struct posted posted = post_tls((struct tls_options){ .talk = answer_by_http1, .refuses_http1 = true });
+    cr_expect(posted.outcome.kind == OUTCOME_BAD_ANSWER || posted.outcome.kind == OUTCOME_CONNECTION_LOST, "%d %s", posted.outcome.kind,
+              posted.detail);
+}
+
 /* As hyper and HAProxy by HTTP/1.1. */
 Test(post_hostile, an_answer_in_front_of_a_reset_is_heard)
 {
