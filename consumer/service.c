@@ -46,6 +46,7 @@ struct service {
     struct job_status *job_status; /* NULL: there are no tokens */
     size_t worker_count;
     uint32_t idle_connections; /* of each worker */
+    bool few_descriptors;      /* too few for a socket for each lookup */
     atomic_size_t ended_count;
     int signal_count;
     bool ending;
@@ -81,8 +82,8 @@ static bool raise_descriptors(struct service *service)
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= needed) {
         uint64_t spare = limit.rlim_cur - needed, lookups = settings->workers * LOOKUP_DESCRIPTORS;
-        spare -= spare / 2 < lookups ? spare / 2 : lookups;
-        service->idle_connections = idle_connections_by_descriptors(spare, settings->workers);
+        service->few_descriptors = spare / 2 < lookups;
+        service->idle_connections = idle_connections_by_descriptors(service->few_descriptors ? spare : spare - lookups, settings->workers);
         return true;
     }
     log_error(
@@ -317,6 +318,7 @@ static bool start_workers(struct service *service)
         struct worker *worker = worker_start(&(struct worker_options){ .settings = service->settings,
                                                                        .number = service->worker_count,
                                                                        .idle_connections = service->idle_connections,
+                                                                       .few_descriptors = service->few_descriptors,
                                                                        .spans = service->spans,
                                                                        .ended = worker_ended,
                                                                        .context = service });

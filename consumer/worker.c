@@ -175,7 +175,7 @@ static void make_redis(struct worker *worker)
 static bool make_sender(struct worker *worker)
 {
     const struct settings *settings = worker->settings;
-    struct names_options names_options = { .guard = &settings->guard };
+    struct names_options names_options = { .guard = &settings->guard, .few_descriptors = worker->options.few_descriptors };
     struct scheduler_options scheduler_options = { .max_in_flight = (uint32_t)settings->max_in_flight,
                                                    .endpoint_max_in_flight = (uint32_t)settings->endpoint_max_in_flight,
                                                    .origin_max_connections = (uint32_t)settings->origin_max_connections,

@@ -39,6 +39,8 @@ void downgrades_add(struct downgrades *downgrades, uint64_t origin_hash, uint64_
         *place = (struct downgrade_place){ .origin_hash = origin_hash };
     if (place->barred && now_ms < place->until_ms)
         return;
+    if (now_ms >= place->until_ms)
+        place->losses = 0;
     place->until_ms = now_ms + DOWNGRADES_MS;
     place->barred = false;
 }

@@ -330,6 +330,7 @@ static bool open_servers(struct names *names, uint64_t first_try_ms)
         .servers = options->servers,
         .file = options->servers_file,
         .first_try_ms = first_try_ms,
+        .few_descriptors = options->few_descriptors,
         .ttl_max_s = options->ttl_max_s,
         .guard = options->guard,
         .answered = on_answered,

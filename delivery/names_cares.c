@@ -4,15 +4,18 @@
 #include <string.h>
 
 #ifdef ARES_OPT_UDP_MAX_QUERIES
+enum { SHARED_BY = 8 };
+
 bool names_cares_is_old(void)
 {
     return false;
 }
 
-int names_cares_set_newer_options(struct ares_options *options)
+/* An answer that it cannot read ends the socket, and all that was asked by it. */
+int names_cares_set_newer_options(struct ares_options *options, bool few_descriptors)
 {
-    options->udp_max_queries = 1; /* an answer that it cannot read ends the socket, and all that was asked by it */
-    options->qcache_max_ttl = 0;  /* it would keep answers for up to an hour behind our own cache */
+    options->udp_max_queries = few_descriptors ? SHARED_BY : 1;
+    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
     return ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE;
 }
 
@@ -39,9 +42,10 @@ bool names_cares_is_old(void)
     return true;
 }
 
-int names_cares_set_newer_options(struct ares_options *options)
+int names_cares_set_newer_options(struct ares_options *options, bool few_descriptors)
 {
     (void)options;
+    (void)few_descriptors;
     return 0;
 }
 

@@ -282,7 +282,7 @@ static bool ares_open(struct channel *channel, enum size size)
         .resolvconf_path = (char *)(uintptr_t)servers->file, /* c-ares copies it */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options);
+    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options, servers->few_descriptors);
     if (ares_init_options(&channel->ares[size], &options, mask) != ARES_SUCCESS) {
         channel->ares[size] = NULL;
         return false;

@@ -17,8 +17,9 @@ typedef void names_answered(void *context, const struct names_answer *answer, ui
 
 struct names_servers_options {
     struct uv_loop_s *loop;
-    const char *servers;   /* "127.0.0.1:5353,…": these for good; NULL: those of the file */
-    const char *file;      /* NULL: /etc/resolv.conf; outlives the servers */
+    const char *servers; /* "127.0.0.1:5353,…": these for good; NULL: those of the file */
+    const char *file;    /* NULL: /etc/resolv.conf; outlives the servers */
+    bool few_descriptors;
     uint64_t first_try_ms; /* patience with an answer of one of them; it doubles with each try */
     uint32_t ttl_max_s;
     const struct guard *guard; /* of more addresses than are kept, one that it refuses is kept. NULL: none */
