@@ -63,6 +63,13 @@ static void on_done(void *context, const struct outcome *outcome)
     posted->snippet[outcome->snippet_bytes] = '\0';
 }
 
+void rig_fill_body(struct rig *rig, size_t bytes)
+{
+    text_clear(&rig->request.body);
+    while (rig->request.body.length < bytes)
+        text_append_string(&rig->request.body, "0123456789abcde\n");
+}
+
 static struct post *begin(struct rig *rig, const struct url *url, const struct request *request, struct posted *posted)
 {
     memset(posted, 0, sizeof(*posted));

@@ -28,6 +28,8 @@ struct rig {
 /* Loopback may be called. Fields of `options` that are 0 get what suits a test; `dns` NULL: no name server. */
 void rig_open(struct rig *rig, struct lanes_options options, const char *dns);
 void rig_close(struct rig *rig);
+/* Makes the body of the next requests one of at least `bytes`. */
+void rig_fill_body(struct rig *rig, size_t bytes);
 
 /* Does not wait. The URL must be one that the guard accepts. */
 struct post *rig_begin(struct rig *rig, const char *url, struct posted *posted);

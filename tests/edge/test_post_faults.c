@@ -357,14 +357,15 @@ Test(post_faults, a_success_stays_one_whatever_the_body_does)
     }
 }
 
+enum { LARGE_BODY = 3 * 1024 * 1024 };
+
 /* The window closes once the kernel's buffers are full: most of the body never leaves. */
 Test(post_faults, a_receiver_that_never_reads_ends_at_the_deadline)
 {
     for (int i = 0; i < 2; i++) {
         begin_with(answer_ok, RIG_SHORT_MS);
         receiver.greet = never_answer;
-        for (int k = 0; k < 3 * 1024 * 1024 / 16; k++)
-            text_append_string(&rig.request.body, "0123456789abcde\n");
+        rig_fill_body(&rig, LARGE_BODY);
         struct posted posted = rig_post(&rig, &receiver, "/");
         cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%d %s", posted.outcome.kind, posted.detail);
         cr_expect(posted.outcome.sent);
@@ -384,8 +385,7 @@ Test(post_faults, an_answer_before_the_body_was_read_is_one)
 {
     begin_with(answer_ok, RIG_TIMEOUT_MS);
     receiver.greet = answer_before_reading;
-    for (int k = 0; k < 3 * 1024 * 1024 / 16; k++)
-        text_append_string(&rig.request.body, "0123456789abcde\n");
+    rig_fill_body(&rig, LARGE_BODY);
     struct posted posted = rig_post(&rig, &receiver, "/");
     cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_lt(posted.outcome.total_ms, RIG_TIMEOUT_MS / 2, "the slot is held for too long");

@@ -34,6 +34,12 @@ static void begin_tls(struct tls_options options)
     rig_url(url, "https", "127.0.0.1", tls_receiver.port, "/");
 }
 
+static void end_tls(void)
+{
+    rig_close(&rig);
+    tls_receiver_stop(&tls_receiver);
+}
+
 static int turns; /* of the loop, while the last post was made */
 
 static void on_turn(uv_prepare_t *prepare)
@@ -51,8 +57,7 @@ static struct posted post_as_begun(void)
     uv_prepare_start(&prepare, on_turn);
     posted = rig_post_url(&rig, url);
     uv_close((uv_handle_t *)&prepare, NULL);
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
     return posted;
 }
 
@@ -244,8 +249,7 @@ Test(post_hostile, a_window_that_stays_shut_does_not_keep_the_processor_busy)
     for (size_t i = 0; i < COUNT_OF(talks); i++) {
         timeout_ms = times_ms[i];
         begin_tls((struct tls_options){ .talk = talks[i] });
-        while (rig.request.body.length < LARGE)
-            text_append_string(&rig.request.body, "0123456789abcdef");
+        rig_fill_body(&rig, LARGE);
         struct posted posted = post_as_begun();
         cr_expect_eq(posted.outcome.kind, kinds[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         cr_expect_lt(turns, TURNS_MAX, "%zu: %d turns", i, turns);
@@ -329,16 +333,14 @@ Test(post_hostile, answers_that_http2_does_not_bring_through_come_by_http1)
         struct posted posted[2];
         ending = endings[i];
         begin_tls((struct tls_options){ .talk = answer_and_end_the_stream });
-        while (rig.request.body.length < LARGE)
-            text_append_string(&rig.request.body, "0123456789abcdef");
+        rig_fill_body(&rig, LARGE);
         for (int k = 0; k < 2; k++) {
             posted[k] = rig_post_url(&rig, url);
             rig_run_ms(&rig, 300); /* the end of the connection arrives */
         }
         cr_expect_eq(posted[1].outcome.status, 200, "%zu: %d %s", i, posted[1].outcome.kind, posted[1].detail);
         cr_expect_eq(atomic_load(&tls_receiver.requests), posted[0].outcome.kind == OUTCOME_ANSWERED ? 0 : 1);
-        rig_close(&rig);
-        tls_receiver_stop(&tls_receiver);
+        end_tls();
     }
 }
 
@@ -369,14 +371,12 @@ Test(post_hostile, whoever_does_not_speak_http2_is_not_waited_for)
 Test(post_hostile, an_answer_in_front_of_a_reset_is_heard)
 {
     begin_tls((struct tls_options){ .impatient = true });
-    while (rig.request.body.length < 16 * LARGE)
-        text_append_string(&rig.request.body, "0123456789abcdef");
+    rig_fill_body(&rig, 16 * LARGE);
     for (int i = 0; i < 100; i++) {
         struct posted posted = rig_post_url(&rig, url);
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
     }
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
 }
 
 static bool reset_stream(void *ssl)
@@ -415,15 +415,13 @@ static bool reset_connection(void *ssl)
 Test(post_hostile, a_connection_that_is_reset_has_not_broken_http2)
 {
     begin_tls((struct tls_options){ .talk = reset_connection, .refuses_http1 = true });
-    while (rig.request.body.length < LARGE)
-        text_append_string(&rig.request.body, "0123456789abcdef");
+    rig_fill_body(&rig, LARGE);
     for (int i = 0; i < 40; i++) {
         struct posted posted = rig_post_url(&rig, url);
         cr_expect(posted.outcome.kind == OUTCOME_CONNECTION_LOST || posted.outcome.kind == OUTCOME_TLS_FAILED, "%d %s", posted.outcome.kind,
                   posted.detail);
     }
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
 }
 
 static bool answer_by_http2(void *ssl)
@@ -453,8 +451,7 @@ Test(post_hostile, a_receiver_of_http2_alone_soon_gets_no_request_by_http1)
             rig_run_ms(&rig, 100);
         }
         cr_expect_eq(atomic_load(&tls_receiver.requests), cases[i].requests);
-        rig_close(&rig);
-        tls_receiver_stop(&tls_receiver);
+        end_tls();
     }
 }
 
@@ -466,8 +463,7 @@ Test(post_hostile, connecting_is_tried_with_all_protocols)
         cr_expect_eq(rig_post_url(&rig, url).outcome.status == 200, k == 1);
     tls_receiver.options.refuses_http1 = true;
     cr_expect(rig_connects(&rig, url));
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
 }
 
 static bool ask_for_patience(void *ssl)
@@ -497,8 +493,7 @@ Test(post_hostile, a_receiver_that_speaks_http1_is_not_asked_again)
             cr_expect_eq(posted.outcome.status, cases[i].statuses[k], "%zu, %zu: %d %s", i, k, posted.outcome.status, posted.detail);
             rig_run_ms(&rig, 100);
         }
-        rig_close(&rig);
-        tls_receiver_stop(&tls_receiver);
+        end_tls();
     }
 }
 
@@ -529,8 +524,7 @@ Test(post_hostile, whoever_does_not_reach_the_receiver_does_not_ask_it)
         cr_expect_eq(posted.outcome.kind, kinds[i], "%zu: %d %s", i, posted.outcome.kind, posted.detail);
         rig_run_ms(&rig, PAST_TTL_MS);
     }
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
     dns_stop(&dns);
 }
 
@@ -559,8 +553,7 @@ Test(post_hostile, a_refused_stream_is_not_sent_again)
     cr_expect_eq(atomic_load(&tls_receiver.connections), 2);
     cr_expect_eq(atomic_load(&tls_receiver.requests), 0, "by HTTP/1.1");
     cr_expect_eq(counter_read(&lanes_stats(rig.lanes)->resends_refused), 1);
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
 }
 
 static bool read_first; /* or go at once */
@@ -629,8 +622,7 @@ static void post_five(struct tls_options options, int *connections, int *resumed
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
         rig_run_ms(&rig, 30); /* the end of the connection arrives */
     }
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
     *connections = atomic_load(&tls_receiver.connections);
     *resumed = atomic_load(&tls_receiver.resumed);
 }
@@ -784,8 +776,7 @@ Test(post_hostile, a_connection_that_talks_while_it_is_idle_is_not_kept)
     for (int i = 0; i < LOOKS && !atomic_load(&cut_off); i++)
         rig_run_ms(&rig, 50);
     cr_expect(atomic_load(&cut_off));
-    rig_close(&rig);
-    tls_receiver_stop(&tls_receiver);
+    end_tls();
 }
 
 /* ---- what stands around the body ---- */

@@ -49,20 +49,13 @@ static bool take_late(const struct visit *visit)
     return false;
 }
 
-static void fill_request(size_t bytes)
-{
-    text_clear(&rig.request.body);
-    while (rig.request.body.length < bytes)
-        text_append_string(&rig.request.body, "0123456789abcde\n");
-}
-
 static void begin_with(const char *early_answer, uint64_t timeout_ms)
 {
     answer = early_answer;
     receiver_start(&receiver, take_late);
     receiver.greet = take_late;
     rig_open(&rig, (struct lanes_options){ .attempt_timeout_ms = timeout_ms, .lane_count = 1 }, NULL);
-    fill_request(LARGE);
+    rig_fill_body(&rig, LARGE);
 }
 
 static void end(void)
@@ -183,7 +176,7 @@ Test(post_untaken, whoever_takes_the_request_keeps_the_connection)
     receiver_start(&receiver, answer_ok);
     rig_open(&rig, (struct lanes_options){ .lane_count = 1 }, NULL);
     for (size_t i = 0; i < 5 * COUNT_OF(sizes); i++) {
-        fill_request(sizes[i % COUNT_OF(sizes)]);
+        rig_fill_body(&rig, sizes[i % COUNT_OF(sizes)]);
         cr_assert_eq(rig_post(&rig, &receiver, "/").outcome.status, 200);
     }
     cr_expect_eq(atomic_load(&receiver.connections), 1);

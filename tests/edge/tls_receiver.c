@@ -352,8 +352,11 @@ static void serve(struct tls_receiver *receiver, int fd)
         X509_free(certificate);
         note_session(receiver, SSL_get_session(ssl));
         bool go_on = !has_http2(ssl) || receiver->options.talk(ssl);
-        if (receiver->options.impatient)
-            go_on = SSL_read(ssl, &(char){ 0 }, 1) == 1 && act(ssl) && false;
+        if (receiver->options.impatient) {
+            if (SSL_read(ssl, &(char){ 0 }, 1) == 1)
+                act(ssl);
+            go_on = false;
+        }
         while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
             if (!act(ssl) || receiver->options.close_each)
