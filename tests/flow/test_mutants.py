@@ -60,7 +60,7 @@ def build(folder, changes):
 
 
 def run(program, seeds):
-    return subprocess.run([program, "--filter", "world/*"], env=dict(os.environ, SEEDS=str(seeds)), capture_output=True, text=True, timeout=300)
+    return subprocess.run([program, "--filter", "world/*", "--fail-fast"], env=dict(os.environ, SEEDS=str(seeds)), capture_output=True, text=True, timeout=300)
 
 
 def test_the_world_acquits_the_real_thing(tmp_path):

@@ -33,7 +33,7 @@ search() { # search FILE FLAG...: leaves what pan says in `out`
     shift
     case " $* " in *" -DLIVE "*) how=(-DNFAIR=4); ask=(-a -f -N settles) ;; esac
     rm -f pan* out
-    spin -a "$@" "$model/$file" >out 2>&1 && gcc -w $OPTIMISE -DCOLLAPSE "-DMEMLIM=$MEMORY_MIB" "${how[@]}" -o pan pan.c >>out 2>&1 || return 0
+    spin -a "$@" "$model/$file" >out 2>&1 && clang -w $OPTIMISE -DCOLLAPSE "-DMEMLIM=$MEMORY_MIB" "${how[@]}" -o pan pan.c >>out 2>&1 || return 0
     ./pan -m1000000 "${ask[@]+"${ask[@]}"}" >>out 2>&1 || true
 }
 
