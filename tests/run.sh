@@ -162,8 +162,12 @@ join_beside() { # waits for them, shows what they said, adds it up
     failed=$((failed + bad))
 }
 
+# The unit tests of modules that ask a library, or hand it its settings. The other modules compute, the same everywhere.
+ask_libraries=(broker_release event event_json guard guard_vectors kafka names_file payloads request settings signature signed_message span)
+
 built=yes
 asan=() release=()
+if wants libraries; then asan+=("${ask_libraries[@]/#/unit_test_}") release+=(test_programs); fi
 if wants unit; then asan+=(unit_tests) release+=(test_programs); fi
 if wants edge; then asan+=(edge_tests) release+=(test_programs); fi
 if wants flow; then asan+=(flow_tests) release+=(flow_tests); fi
@@ -188,6 +192,10 @@ for kind in unit edge; do
     fi
     python $kind
 done
+if wants libraries && ! wants unit && [ $built = yes ]; then
+    for name in "${ask_libraries[@]}"; do criterion unit asan "$name"; done
+    python unit
+fi
 if wants edge; then
     shell "threads (tsan)" sh -c 'cmake --preset tsan -DJOBHOOK_TESTS=ON && cmake --build .build/tsan --target threads jobhook broker && .build/tsan/tests/threads'
     shell "two workers (tsan)" tests/system/races.py
