@@ -176,7 +176,7 @@ struct post *lanes_post(struct lanes *lanes, const struct url *url, const struct
     uint64_t time_ms = lanes->for_posts.attempt_timeout_ms;
     if (request == NULL && time_ms > LANES_ASK_MS)
         time_ms = LANES_ASK_MS;
-    timers_start(lanes->shared.timers, &post->deadline, lane->used_ms + time_ms);
+    timers_start(lanes->shared.timers, &post->deadline, post->begin_us / 1000 + time_ms); /* the loop's clock may be a long turn behind */
     make_room(lanes);
     if (post_address(post, url, request))
         post_begin(post, url);
@@ -217,7 +217,7 @@ static void on_deadline(struct timer *timer)
 static void on_hasten(struct post *post, uint64_t most_ms)
 {
     struct lanes *lanes = lanes_of(post);
-    uint64_t latest_ms = uv_now(lanes->shared.loop) + most_ms;
+    uint64_t latest_ms = clock_monotonic_ms() + most_ms;
     if (post->deadline.deadline_ms > latest_ms)
         timers_start(lanes->shared.timers, &post->deadline, latest_ms);
 }

@@ -73,7 +73,6 @@ void rig_fill_body(struct rig *rig, size_t bytes)
 static struct post *begin(struct rig *rig, const struct url *url, const struct request *request, struct posted *posted)
 {
     memset(posted, 0, sizeof(*posted));
-    uv_update_time(&rig->loop);
     struct post *post = lanes_post(rig->lanes, url, request, on_done, posted);
     cr_assert_eq(posted->calls, 0, "done before lanes_post returned");
     return post;

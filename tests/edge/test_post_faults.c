@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,22 @@ Test(post_faults, no_answer_is_a_timeout_at_the_deadline)
     cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%s", posted.detail);
     cr_expect(posted.outcome.sent && posted.outcome.connected);
     cr_expect_geq(posted.outcome.total_ms, RIG_SHORT_MS - 1);
+}
+
+Test(post_faults, a_slow_turn_of_the_loop_takes_no_time_from_an_attempt)
+{
+    begin_with(never_answer, RIG_SHORT_MS);
+    char url[256];
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    uv_update_time(&rig.loop);
+    poll(NULL, 0, RIG_SHORT_MS / 2);
+    struct posted posted;
+    rig_begin(&rig, url, &posted);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.kind, OUTCOME_TIMEOUT, "%s", posted.detail);
+    cr_expect_geq(posted.outcome.total_ms, RIG_SHORT_MS - 1);
+    rig_close(&rig);
+    receiver_stop(&receiver);
 }
 
 static bool peers_are_gone;
