@@ -2,6 +2,7 @@
 
 #include "consumer/base/clock.h"
 #include "delivery/post_tls.h"
+#include "delivery/socket_state.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -75,8 +76,12 @@ static void lane_act(struct lane *lane, int fd, int events)
     mark(&lane->shared->touched, &lane->touched);
 }
 
+/* What libuv has seen may be a long turn ago: told that it may write, and no more, libcurl writes, gives up when that fails, and has not read the answer
+ * of a receiver that did not wait for the request. */
 void lane_wire_ready(void *lane, int fd, unsigned events)
 {
+    if (events == WIRE_WRITE && socket_has_news(fd))
+        events |= WIRE_READ;
     int flags = ((events & WIRE_READ) != 0 ? CURL_CSELECT_IN : 0) | ((events & WIRE_WRITE) != 0 ? CURL_CSELECT_OUT : 0) |
                 ((events & WIRE_ERROR) != 0 ? CURL_CSELECT_ERR : 0);
     lane_act(lane, fd, flags);

@@ -29,6 +29,12 @@ bool socket_has_stirred(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
+bool socket_has_news(int fd)
+{
+    struct pollfd news = { .fd = fd, .events = POLLIN };
+    return poll(&news, 1, 0) > 0;
+}
+
 /* All 0 when it is none of TCP. */
 static struct tcp_info tcp_info_of(int fd)
 {

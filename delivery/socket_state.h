@@ -11,6 +11,8 @@ bool socket_is_connected(int fd);
 bool socket_has_hung_up(int fd);
 /* Whether the peer has said or ended anything. A reset shows as an error, once: libcurl 7.88 would see nothing wrong any more. */
 bool socket_has_stirred(int fd);
+/* Whether there is something to read, an end or an error among it, which stays to be seen. */
+bool socket_has_news(int fd);
 /* Whether nothing was sent for so long, ms. */
 bool socket_is_quiet(int fd, uint32_t ms);
 /* Bytes that wait, as the peer has no room for them, or the network: those on their way do not count. */

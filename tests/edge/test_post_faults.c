@@ -410,6 +410,62 @@ Test(post_faults, an_answer_before_the_body_was_read_is_one)
     receiver_stop(&receiver);
 }
 
+enum { TAKES = 1, HAS_TAKEN, ANSWERS, A_WHILE_MS = 100 };
+
+static atomic_int stage;
+
+static bool take_some_answer_and_reset(const struct visit *visit)
+{
+    char bytes[65536];
+    while (atomic_load(&stage) != TAKES && wait_ms(visit, 1))
+        ;
+    while (recv(visit->fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+    atomic_store(&stage, HAS_TAKEN);
+    while (atomic_load(&stage) != ANSWERS && wait_ms(visit, 1))
+        ;
+    reset_at_close(visit);
+    return answer_ok(visit) && false;
+}
+
+/* The loop is busy with something else, and does not know yet what happens meanwhile. */
+static void let_it_answer(uv_poll_t *busy, int status, int events)
+{
+    cr_assert(status == 0 && events == UV_READABLE);
+    atomic_store(&stage, ANSWERS);
+    poll(NULL, 0, A_WHILE_MS);
+    uv_close((uv_handle_t *)busy, NULL);
+}
+
+Test(post_faults, an_answer_in_front_of_a_reset_is_heard_by_who_wanted_to_write)
+{
+    uv_poll_t busy;
+    struct posted posted;
+    char url[256];
+    int wake[2];
+    begin_with(answer_ok, RIG_TIMEOUT_MS);
+    receiver.greet = take_some_answer_and_reset;
+    rig_fill_body(&rig, LARGE_BODY);
+    rig_url(url, "http", "127.0.0.1", receiver.port, "/");
+    rig_begin(&rig, url, &posted);
+    rig_run_ms(&rig, A_WHILE_MS); /* nothing more can be written */
+    cr_assert_eq(pipe(wake), 0);
+    uv_poll_init(&rig.loop, &busy, wake[0]);
+    uv_poll_start(&busy, UV_READABLE, let_it_answer);
+    uv_run(&rig.loop, UV_RUN_NOWAIT);
+    cr_assert_eq(write(wake[1], "", 1), 1); /* the first of the next turn */
+    atomic_store(&stage, TAKES);
+    while (atomic_load(&stage) != HAS_TAKEN)
+        poll(NULL, 0, 1);
+    poll(NULL, 0, A_WHILE_MS);
+    rig_wait(&rig, &posted);
+    cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
+    rig_close(&rig);
+    receiver_stop(&receiver);
+    close(wake[0]);
+    close(wake[1]);
+}
+
 /* A connection that is dropped in the middle of an answer is not used for the next one. */
 Test(post_faults, a_body_that_was_cut_leaves_nothing_for_the_next_post)
 {
