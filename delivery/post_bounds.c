@@ -103,7 +103,7 @@ static long on_inner(BIO *inner, int operation, const char *bytes, size_t size, 
     (void)number;
     (void)other;
     (void)done;
-    if (!failed || gate == NULL || !gate->known || gate->cannot_write)
+    if (!failed || gate == NULL || gate->cannot_write || !SSL_is_init_finished(gate->ssl))
         return result;
     gate->cannot_write = true;
     BIO_set_retry_write(inner);

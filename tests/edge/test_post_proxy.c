@@ -229,6 +229,23 @@ Test(post_proxy, by_tls_has_nothing_left_over_for_the_next_post)
     tls_receiver_stop(&secure);
 }
 
+/* What carries the request is the proxy's TLS. */
+Test(post_proxy, by_tls_brings_the_answer_in_front_of_a_reset)
+{
+    struct tls_receiver secure;
+    char url[256];
+    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .impatient = true });
+    rig_url(url, "https", "127.0.0.1", secure.port, "");
+    rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = secure.ca_file }, NULL);
+    rig_fill_body(&rig, 1024 * 1024);
+    for (int i = 0; i < 100; i++) {
+        struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
+        cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
+    }
+    rig_close(&rig);
+    tls_receiver_stop(&secure);
+}
+
 static void copy_pem(FILE *to, const char *path)
 {
     char bytes[8192];

@@ -308,7 +308,8 @@ static bool read_request(struct tls_receiver *receiver, SSL *ssl, int fd)
             if (receiver->options.tunnel_to != 0)
                 return carry(receiver, ssl, fd), false;
             have = 0;
-        } else if (end != NULL && length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))
+        } else if (end != NULL &&
+                   (receiver->options.impatient || (length != NULL && have >= (size_t)(end + 4 - bytes) + strtoul(length + 15, NULL, 10))))
             return true;
     }
     return false;
@@ -352,14 +353,9 @@ static void serve(struct tls_receiver *receiver, int fd)
         X509_free(certificate);
         note_session(receiver, SSL_get_session(ssl));
         bool go_on = !has_http2(ssl) || receiver->options.talk(ssl);
-        if (receiver->options.impatient) {
-            if (SSL_read(ssl, &(char){ 0 }, 1) == 1)
-                act(ssl);
-            go_on = false;
-        }
         while (go_on && read_request(receiver, ssl, fd)) {
             atomic_fetch_add(&receiver->requests, 1);
-            if (!act(ssl) || receiver->options.close_each)
+            if (!act(ssl) || receiver->options.close_each || receiver->options.impatient)
                 break;
         }
         SSL_shutdown(ssl);
