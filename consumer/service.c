@@ -23,10 +23,11 @@
 #include <uv.h>
 
 enum {
-    LOOKUP_DESCRIPTORS = 4608, /* of each worker, while thousands of names are silent: Debian 13's c-ares has a socket for each question */
-    DESCRIPTORS_APART = 256,   /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
-    HOLDS_TOLD_MAX = 20,       /* log lines about single rules */
-    LEAVE_MS = 10000,          /* after the drain: to commit, leave the group and close */
+    LOOKUP_DESCRIPTORS =
+        4608, /* of each worker, while thousands of names are silent: with Debian 13's c-ares each has one for each name server that it asks */
+    DESCRIPTORS_APART = 256, /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
+    HOLDS_TOLD_MAX = 20,     /* log lines about single rules */
+    LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
 };
 
 struct service {
@@ -83,6 +84,9 @@ static bool raise_descriptors(struct service *service)
     if (limit.rlim_cur >= needed) {
         uint64_t spare = limit.rlim_cur - needed, lookups = settings->workers * LOOKUP_DESCRIPTORS;
         service->few_descriptors = spare / 2 < lookups;
+        if (service->few_descriptors)
+            log_info("lookups may share sockets, for lack of file descriptors", LOG_I("limit", limit.rlim_cur),
+                     LOG_I("enough", needed + 2 * lookups));
         service->idle_connections = idle_connections_by_descriptors(service->few_descriptors ? spare : spare - lookups, settings->workers);
         return true;
     }

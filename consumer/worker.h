@@ -15,7 +15,7 @@ struct worker_options {
     const struct settings *settings;
     size_t number;             /* from 0 */
     uint32_t idle_connections; /* to receivers, kept open; a quarter more at worst */
-    bool few_descriptors;      /* lookups share sockets */
+    bool few_descriptors;      /* lookups share sockets, where they have their own otherwise */
     struct spans *spans;       /* shared by all workers; NULL: attempts are not traced */
     /* Called once, from the worker's thread: after worker_stop, or because it could not start. */
     void (*ended)(void *context);

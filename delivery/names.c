@@ -19,6 +19,7 @@ enum {
     RENEW_PART = 5,       /* a name in use is asked for anew in the last fifth of its TTL … */
     RENEW_MIN_MS = 1000,  /* … but this long before its end, as a lookup may have to wait for its turn for most of that … */
     RENEW_PART_MAX = 2,   /* … though not before the half, which would be more than twice the questions */
+    SLOW_PART = 9,        /* of the time for a query, after which it gives its place to another */
     TICK_MS = 50,
     EVICTION_TRIES = 16,
 };
@@ -322,14 +323,14 @@ static void set_options(struct names *names, const struct names_options *options
     own->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
-static bool open_servers(struct names *names, uint64_t first_try_ms)
+static bool open_servers(struct names *names)
 {
     const struct names_options *options = &names->options;
     names->servers = names_servers_create(&(struct names_servers_options){
         .loop = names->loop,
         .servers = options->servers,
         .file = options->servers_file,
-        .first_try_ms = first_try_ms,
+        .timeout_ms = options->timeout_ms,
         .few_descriptors = options->few_descriptors,
         .ttl_max_s = options->ttl_max_s,
         .guard = options->guard,
@@ -345,8 +346,8 @@ struct names *names_create(struct uv_loop_s *loop, const struct names_options *o
     struct names *names = memory_create(sizeof(*names));
     names->loop = loop;
     set_options(names, options);
-    const uint64_t first_try_ms = names->options.timeout_ms / NAMES_FIRST_TRIES + 1; /* one kind of address may be there by the end */
-    if (!open_servers(names, first_try_ms)) {
+    const uint64_t first_try_ms = names->options.timeout_ms / SLOW_PART + 1;
+    if (!open_servers(names)) {
         free(names);
         return NULL;
     }

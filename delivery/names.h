@@ -36,7 +36,7 @@ struct names_options {
     uint64_t timeout_ms;       /* of one query, all servers and tries. 0: 5000 */
     const struct guard *guard; /* outlives the names; of more addresses than are kept, one that it refuses is kept. NULL: none */
     const char *servers;       /* "127.0.0.1:5353,…" for tests, used by names_create alone; NULL: the system's */
-    bool few_descriptors;      /* questions share sockets, where they have one each otherwise: Debian 13's c-ares */
+    bool few_descriptors;      /* names share sockets, where they have their own otherwise: Debian 13's c-ares */
     const char *servers_file;  /* outlives the names. NULL: /etc/resolv.conf, which is read again when it changes */
 };
 

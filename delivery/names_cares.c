@@ -1,84 +1,89 @@
 #include "delivery/names_cares.h"
 
-#include <ares.h>
-#include <string.h>
+#include "consumer/base/text.h"
 
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-enum { SHARED_BY = 8 };
+#include <ares.h>
+#include <arpa/inet.h>
+
+#ifdef ARES_OPT_QUERY_CACHE
+enum {
+    SHARED_BY = 8,
+    TWICE_MAX = 3, /* name servers, to ask each twice */
+};
 
 bool names_cares_is_old(void)
 {
     return false;
 }
 
-/* An answer that it cannot read ends the socket, and all that was asked by it. */
-int names_cares_set_newer_options(struct ares_options *options, bool few_descriptors)
+struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
 {
-    options->udp_max_queries = few_descriptors ? SHARED_BY : 1;
-    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
-    return ARES_OPT_UDP_MAX_QUERIES | ARES_OPT_QUERY_CACHE;
+    unsigned count = servers <= TWICE_MAX ? 2 : 1, first_tries = servers * ((1u << count) - 1);
+    return (struct names_tries){ (int)count, (int)(timeout_ms * (NAMES_FIRST_TRIES - 1) / NAMES_FIRST_TRIES / first_tries) };
 }
 
-unsigned names_cares_count_servers(struct ares_channeldata *ares)
+unsigned names_cares_channel_questions(bool few_descriptors)
+{
+    return few_descriptors ? SHARED_BY : 1;
+}
+
+int names_cares_set_newer_options(struct ares_options *options)
+{
+    options->qcache_max_ttl = 0; /* it would keep answers for up to an hour behind our own cache */
+    return ARES_OPT_QUERY_CACHE;
+}
+
+bool names_cares_list_servers(struct ares_channeldata *ares, struct text *list)
 {
     char *servers = ares_get_servers_csv(ares);
-    unsigned count = servers != NULL;
-    for (const char *comma = servers; comma != NULL && (comma = strchr(comma, ',')) != NULL; comma++)
-        count++;
+    text_append_string(list, servers != NULL ? servers : "");
     ares_free_string(servers);
-    return count;
-}
-
-bool names_cares_copy_servers(struct ares_channeldata *to, struct ares_channeldata *from, bool first_last)
-{
-    (void)to;
-    (void)from;
-    (void)first_last;
-    return false;
+    return servers != NULL && !list->overflowed;
 }
 #else
+enum { OLD_QUESTIONS = 32, TRIES_MAX = 3 };
+
 bool names_cares_is_old(void)
 {
     return true;
 }
 
-int names_cares_set_newer_options(struct ares_options *options, bool few_descriptors)
+struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
+{
+    struct names_tries tries = { TRIES_MAX, (int)(timeout_ms / NAMES_FIRST_TRIES) + 1 };
+    while (tries.count > 1 && servers * ((1u << tries.count) - 1) >= NAMES_FIRST_TRIES)
+        tries.count--;
+    return tries;
+}
+
+unsigned names_cares_channel_questions(bool few_descriptors)
+{
+    (void)few_descriptors;
+    return OLD_QUESTIONS;
+}
+
+int names_cares_set_newer_options(struct ares_options *options)
 {
     (void)options;
-    (void)few_descriptors;
     return 0;
 }
 
-unsigned names_cares_count_servers(struct ares_channeldata *ares)
+static void append_server(struct text *list, const struct ares_addr_port_node *server)
 {
-    struct ares_addr_port_node *found = NULL;
-    unsigned count = 0;
-    if (ares_get_servers_ports(ares, &found) == ARES_SUCCESS)
-        for (const struct ares_addr_port_node *server = found; server != NULL; server = server->next)
-            count++;
-    ares_free_data(found);
-    return count;
+    char address[INET6_ADDRSTRLEN];
+    inet_ntop(server->family, &server->addr, address, sizeof(address));
+    text_printf(list, server->family == AF_INET6 ? "%s[%s]" : "%s%s", list->length > 0 ? "," : "", address);
+    if (server->udp_port != 0)
+        text_printf(list, ":%d", server->udp_port);
 }
 
-/* Of two at least. */
-static struct ares_addr_port_node *put_first_last(struct ares_addr_port_node *first)
-{
-    struct ares_addr_port_node *last = first, *second = first->next;
-    while (last->next != NULL)
-        last = last->next;
-    last->next = first;
-    first->next = NULL;
-    return second;
-}
-
-bool names_cares_copy_servers(struct ares_channeldata *to, struct ares_channeldata *from, bool first_last)
+bool names_cares_list_servers(struct ares_channeldata *ares, struct text *list)
 {
     struct ares_addr_port_node *found = NULL;
-    bool copied = ares_get_servers_ports(from, &found) == ARES_SUCCESS;
-    if (copied && first_last && found != NULL && found->next != NULL)
-        found = put_first_last(found);
-    copied = copied && ares_set_servers_ports(to, found) == ARES_SUCCESS;
+    bool fine = ares_get_servers_ports(ares, &found) == ARES_SUCCESS;
+    for (const struct ares_addr_port_node *server = found; server != NULL; server = server->next)
+        append_server(list, server);
     ares_free_data(found);
-    return copied;
+    return fine && !list->overflowed;
 }
 #endif

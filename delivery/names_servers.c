@@ -6,6 +6,7 @@
 #include "delivery/names_addresses.h"
 #include "delivery/names_cares.h"
 #include "delivery/names_file.h"
+#include "delivery/names_order.h"
 #include "delivery/socket_state.h"
 
 #include <ares.h>
@@ -18,11 +19,8 @@ enum {
     ANSWER_MAX = 1232,     /* bytes, of UDP: fits through every network in one piece */
     SMALL_ONLY_ENOUGH = 3, /* names, to ask in small from then on */
     LARGE_EVERY = 256,     /* of those one is asked in large as well: slow names may have been all there was to it */
-    TRIES_MAX = 3,
-    LATE_ENOUGH = 8,        /* and the first name server is asked last: Debian 12's c-ares would begin with a dead one each time */
-    IN_TIME_MS = 10 * 1000, /* it is not silent that lately: the late ones may be slow names */
     FILE_LOOK_MS = 1000,
-    CHANNELS_MAX = 32, /* a file that changes faster than old questions end has to wait */
+    OLD_CHANNELS_MAX = 32, /* of Debian 12's c-ares: a file that changes faster than their questions end has to wait */
 };
 
 /* What is known of the name servers of the newest reading. Not kept with a channel: learning takes longer than one may be the newest. */
@@ -36,11 +34,9 @@ struct names_servers {
     struct names_servers_options options;
     struct list channels; /* the newest is asked; of the others, questions are under way */
     unsigned reading;     /* of the configuration */
-    unsigned count;       /* of name servers in it; 0: not known yet */
-    unsigned order;       /* of the name servers: how often the first one was put behind the others */
-    unsigned late;        /* in a row, in that order: questions that the first one did not answer in time */
-    uint64_t in_time_ms;  /* in that order: when it last did; 0: never */
+    struct names_order order;
     struct sizes_known known;
+    unsigned channel_questions;
     struct names_file text;
     uint64_t looked_ms;
     bool fixed; /* they are not those of the file */
@@ -58,7 +54,7 @@ struct channel {
     ares_channel ares[SIZES];
     struct list sockets;
     size_t asked;
-    unsigned port_queries; /* since its sockets were opened */
+    unsigned questions; /* so far: an old c-ares's, since its sockets were opened */
     unsigned reading, order;
 };
 
@@ -106,16 +102,6 @@ static bool is_to_be_small(const struct question *question, int status)
     return question->size == LARGE && !is_heard(status) && status != ARES_EDESTRUCTION && !large_are_known && question->context != NULL;
 }
 
-static void learn_order(const struct channel *channel, bool late)
-{
-    struct names_servers *servers = channel->servers;
-    if (channel->order != servers->order)
-        return;
-    servers->late = late ? servers->late + 1 : 0;
-    if (!late)
-        servers->in_time_ms = uv_now(servers->options.loop);
-}
-
 static void learn_size(const struct channel *channel, enum size size)
 {
     struct sizes_known *known = &channel->servers->known;
@@ -157,7 +143,7 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
         answer.result = result_of(status);
     ares_freeaddrinfo(info);
     if (is_heard(status)) {
-        learn_order(channel, timeouts > 0);
+        names_order_heard(&channel->servers->order, channel->order, timeouts > 0, uv_now(options->loop));
         learn_size(channel, question->size);
     }
     if (is_to_be_small(question, status)) {
@@ -189,7 +175,8 @@ static void on_socket_closed(uv_handle_t *handle)
 static void process(struct channel *channel, ares_socket_t read_fd, ares_socket_t write_fd)
 {
     for (enum size size = 0; size < SIZES; size++)
-        ares_process_fd(channel->ares[size], read_fd, write_fd);
+        if (channel->ares[size] != NULL)
+            ares_process_fd(channel->ares[size], read_fd, write_fd);
 }
 
 static void on_socket_ready(uv_poll_t *poll, int status, int events)
@@ -236,8 +223,8 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
     if (events == 0 && sock != NULL) {
         list_remove(&channel->sockets, &sock->link);
         uv_close((uv_handle_t *)&sock->poll, on_socket_closed);
-        if (list_is_empty(&channel->sockets))
-            channel->port_queries = 0;
+        if (names_cares_is_old() && list_is_empty(&channel->sockets))
+            channel->questions = 0;
     } else if (events != 0 && (sock != NULL || (sock = socket_create(channel, fd)) != NULL)) {
         uv_poll_start(&sock->poll, events, on_socket_ready);
     }
@@ -255,15 +242,6 @@ static void channel_close(struct channel *channel)
     free(channel);
 }
 
-/* So many that a question is given up before its name is (names.c): each asks all name servers, and waits for twice as long as the one before. */
-static int tries_of(unsigned server_count)
-{
-    int tries = TRIES_MAX;
-    while (tries > 1 && server_count * ((1u << tries) - 1) >= NAMES_FIRST_TRIES)
-        tries--;
-    return tries;
-}
-
 /* Never by TCP (IGNTC): when a name server closes such a connection, or refuses it, c-ares 1.18 charges a try to all questions that it has, and a
  * stranger's name of 64 KiB would take 40 ms to read. Of an answer that was too large there is what fitted, and that is all that is judged and dialled:
  * an address that was cut off can neither be refused, with the others, nor be called. */
@@ -271,10 +249,11 @@ static bool ares_open(struct channel *channel, enum size size)
 {
     static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
     const struct names_servers_options *servers = &channel->servers->options;
+    const struct names_tries tries = names_cares_tries(channel->servers->order.count, servers->timeout_ms);
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_IGNTC | (size == LARGE ? ARES_FLAG_EDNS : 0),
-        .timeout = (int)servers->first_try_ms,
-        .tries = tries_of(channel->servers->count),
+        .timeout = tries.first_ms,
+        .tries = tries.count,
         .lookups = dns_only,
         .ednspsz = ANSWER_MAX,
         .sock_state_cb = on_socket_state,
@@ -282,37 +261,46 @@ static bool ares_open(struct channel *channel, enum size size)
         .resolvconf_path = (char *)(uintptr_t)servers->file, /* c-ares copies it */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options, servers->few_descriptors);
-    if (ares_init_options(&channel->ares[size], &options, mask) != ARES_SUCCESS) {
-        channel->ares[size] = NULL;
+    mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options);
+    ares_channel ares;
+    if (ares_init_options(&ares, &options, mask) != ARES_SUCCESS)
+        return false;
+    if (ares_set_servers_ports_csv(ares, channel->servers->order.list.start) != ARES_SUCCESS) {
+        ares_destroy(ares);
         return false;
     }
-    return servers->servers == NULL || ares_set_servers_ports_csv(channel->ares[size], servers->servers) == ARES_SUCCESS;
+    channel->ares[size] = ares;
+    return true;
 }
 
-/* How many name servers the configuration has says c-ares alone, once it knows how often to ask them. */
-static void count_servers(struct channel *channel)
+/* What the configuration says, c-ares alone knows. */
+static bool read_servers(struct names_servers *servers)
 {
-    struct names_servers *servers = channel->servers;
-    unsigned count = ares_open(channel, LARGE) ? names_cares_count_servers(channel->ares[LARGE]) : servers->count;
-    if (channel->ares[LARGE] != NULL)
-        ares_destroy(channel->ares[LARGE]);
-    channel->ares[LARGE] = NULL;
-    servers->count = count;
+    struct ares_options options = { .resolvconf_path = (char *)(uintptr_t)servers->options.file }; /* c-ares copies it */
+    ares_channel reader;
+    struct text list;
+    if (ares_init_options(&reader, &options, ARES_OPT_RESOLVCONF) != ARES_SUCCESS)
+        return false;
+    text_init(&list, NAMES_ORDER_LENGTH_MAX);
+    bool fine = servers->options.servers == NULL || ares_set_servers_ports_csv(reader, servers->options.servers) == ARES_SUCCESS;
+    fine = fine && names_cares_list_servers(reader, &list);
+    ares_destroy(reader);
+    if (fine)
+        names_order_read(&servers->order, list);
+    else
+        text_finish(&list);
+    return fine;
 }
 
-/* With the configuration as it is now, or to be given the name servers of another channel. */
-static bool channel_open(struct names_servers *servers, bool anew)
+static bool channel_open(struct names_servers *servers)
 {
     struct channel *channel = memory_create(sizeof(*channel));
     channel->servers = servers;
     channel->reading = servers->reading;
-    channel->order = servers->order;
+    channel->order = servers->order.number;
     list_init(&channel->sockets);
     list_append(&servers->channels, &channel->link);
-    if (anew)
-        count_servers(channel);
-    if (ares_open(channel, LARGE) && ares_open(channel, SMALL))
+    if (ares_open(channel, LARGE))
         return true;
     channel_close(channel);
     return false;
@@ -323,34 +311,19 @@ static struct channel *newest(const struct names_servers *servers)
     return container_of(servers->channels.head.previous, struct channel, link);
 }
 
-static bool first_is_silent(const struct names_servers *servers)
+/* The channels of an old c-ares take too much memory for more. One of them is left for a file that changes: until an old one's last question ended the
+ * newest goes on. */
+static bool has_room_for_channels(const struct names_servers *servers, unsigned how_many)
 {
-    bool lately = servers->in_time_ms > 0 && uv_now(servers->options.loop) < servers->in_time_ms + IN_TIME_MS;
-    return servers->late >= LATE_ENOUGH && servers->count > 1 && !lately;
+    return !names_cares_is_old() || servers->channels.length + how_many <= OLD_CHANNELS_MAX;
 }
 
-/* Debian 12's c-ares keeps its sockets as long as any question is under way, which a single silent name server can bring about; and it asks the first name
- * server first, for as long as that says nothing. One of CHANNELS_MAX is left for a file that changes: until an old channel's last question ended the
- * newest goes on. */
+/* Asked from now on is another channel, when this one has had its questions (names_cares.h), or begins with a name server that is silent. */
 static void leave_old_channel(struct names_servers *servers)
 {
-    const struct channel *old = newest(servers);
-    bool silent = first_is_silent(servers);
-    if (!names_cares_is_old() || (old->port_queries < NAMES_PORT_QUERIES && !silent) || servers->channels.length >= CHANNELS_MAX - 1)
-        return;
-    if (silent) {
-        servers->order++;
-        servers->late = 0;
-        servers->in_time_ms = 0;
-    }
-    if (!channel_open(servers, false))
-        return;
-    struct channel *channel = newest(servers);
-    bool fine = true;
-    for (enum size size = 0; size < SIZES; size++) /* not from the file, which may be half written right now */
-        fine = fine && names_cares_copy_servers(channel->ares[size], old->ares[size], channel->order != old->order);
-    if (!fine)
-        channel_close(channel);
+    if (has_room_for_channels(servers, 2) &&
+        (names_order_heed_silence(&servers->order, uv_now(servers->options.loop)) || newest(servers)->questions >= servers->channel_questions))
+        (void)channel_open(servers); /* else the newest goes on */
 }
 
 /* ---- the file ---- */
@@ -360,16 +333,17 @@ static void heed_changes(struct names_servers *servers)
 {
     struct names_file now;
     uint64_t now_ms = uv_now(servers->options.loop);
-    if (servers->fixed || now_ms < servers->looked_ms + FILE_LOOK_MS || servers->channels.length == CHANNELS_MAX)
+    if (servers->fixed || now_ms < servers->looked_ms + FILE_LOOK_MS || !has_room_for_channels(servers, 1))
         return;
     servers->looked_ms = now_ms;
     if (!names_file_read(servers->options.file, &now) || names_file_is_same(&now, &servers->text))
         return;
-    if (!names_file_names_a_server(names_file_text(&now), !names_cares_is_old()) || !channel_open(servers, true))
+    if (!names_file_names_a_server(names_file_text(&now), !names_cares_is_old()) || !read_servers(servers))
         return;
     servers->text = now;
-    newest(servers)->reading = ++servers->reading;
+    servers->reading++;
     servers->known = (struct sizes_known){ .large = false };
+    (void)channel_open(servers); /* else the next that is opened has them */
     log_info("name servers read again", LOG_STRING("file", servers->options.file));
 }
 
@@ -378,7 +352,12 @@ static void heed_changes(struct names_servers *servers)
 static void question_ask(struct question *question)
 {
     static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-    ares_getaddrinfo(question->channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
+    struct channel *channel = question->channel;
+    if (channel->ares[question->size] != NULL ||
+        ares_open(channel, question->size)) /* most name servers know EDNS: the other is opened when it is asked */
+        ares_getaddrinfo(channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
+    else
+        question_end(question, &(struct names_answer){ .result = sockets_are_used_up() ? NAMES_NOT_ASKED : NAMES_FAILED }, 0);
 }
 
 static void ask(struct names_servers *servers, const char *name, void *context, enum size size)
@@ -390,7 +369,7 @@ static void ask(struct names_servers *servers, const char *name, void *context, 
     question->size = size;
     memcpy(question->name, name, bytes);
     question->channel->asked++;
-    question->channel->port_queries++;
+    question->channel->questions++;
     question_ask(question);
 }
 
@@ -437,14 +416,17 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     if (options->file == NULL)
         servers->options.file = "/etc/resolv.conf";
     list_init(&servers->channels);
+    servers->channel_questions = names_cares_channel_questions(options->few_descriptors);
     servers->fixed = options->servers != NULL;
     servers->looked_ms = uv_now(options->loop);
     if (!servers->fixed && !names_file_read(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */
         servers->text.length = 0;
-    bool open = channel_open(servers, true);
+    names_order_init(&servers->order);
+    bool open = read_servers(servers) && channel_open(servers);
     servers->options.servers = NULL; /* used up */
     if (open)
         return servers;
+    names_order_finish(&servers->order);
     free(servers);
     return NULL;
 }
@@ -456,5 +438,6 @@ void names_servers_destroy(struct names_servers *servers)
     servers->destroyed = true;
     LIST_EACH (&servers->channels, link)
         channel_close(container_of(link, struct channel, link));
+    names_order_finish(&servers->order);
     free_when_over(servers);
 }

@@ -20,15 +20,13 @@ struct names_servers_options {
     const char *servers; /* "127.0.0.1:5353,…": these for good; NULL: those of the file */
     const char *file;    /* NULL: /etc/resolv.conf; outlives the servers */
     bool few_descriptors;
-    uint64_t first_try_ms; /* patience with an answer of one of them; it doubles with each try */
+    uint64_t timeout_ms; /* a question is over before, whatever the name servers do */
     uint32_t ttl_max_s;
     const struct guard *guard; /* of more addresses than are kept, one that it refuses is kept. NULL: none */
     names_answered *answered;
     void (*progressed)(void *owner); /* there may have been answers; not from within a call of these functions but names_servers_tick */
     void *owner;
 };
-
-enum { NAMES_FIRST_TRIES = 9 }; /* a question is over before so many times first_try_ms, with up to eight name servers that say nothing */
 
 /* NULL when c-ares cannot read the file, or `servers`. */
 struct names_servers *names_servers_create(const struct names_servers_options *options);

@@ -322,18 +322,27 @@ Test(several_name_servers, are_not_all_waited_for_when_the_first_is_silent)
     dns_stop(&silent);
 }
 
+/* Debian 13's c-ares has less patience with whom it has heard be quick, and more with whom it has heard be slow. */
+Test(several_names, have_the_same_time_whatever_others_took)
+{
+    enum { FIRST_TRY_MS = 1000, LITTLE_MS = 100 };
+    names_rig_open(script_all, (struct names_options){ .timeout_ms = 9 * FIRST_TRY_MS });
+    for (int i = 0; i < 5; i++)
+        expect_found("first", 1 + i);
+    uint64_t since_ns = uv_hrtime();
+    cr_expect_eq(look_up("late.n1.example.com").answer.result, NAMES_FOUND);
+    cr_expect_geq((uv_hrtime() - since_ns) / 1000000, FIRST_TRY_MS - LITTLE_MS, "it was asked again too soon");
+    names_rig_close();
+}
+
 /* Their own name servers may be far away. */
 Test(several_name_servers, are_asked_in_the_same_order_whatever_names_are_slow)
 {
     struct dns_server first;
     dns_start(&first, script_all);
-    names_rig_open(say_nothing, (struct names_options){ .timeout_ms = 900, .servers = first.address }); /* a hundred for the first try */
+    names_rig_open(say_nothing, (struct names_options){ .timeout_ms = 2700, .servers = first.address }); /* three hundred for the first try */
     expect_found("first", 1);
-    for (int i = 0; i < 12; i++) {
-        char host[48];
-        snprintf(host, sizeof host, "late.n%d.example.com", i);
-        cr_expect_eq(look_up(host).answer.result, NAMES_FOUND, "%d", i);
-    }
+    expect_found("late", 12);
     int in_vain = atomic_load(&server.queries);
     expect_found("then", 20);
     cr_expect_eq(atomic_load(&server.queries), in_vain);
