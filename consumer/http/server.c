@@ -255,9 +255,16 @@ static bool is_readable(int socket)
     return poll(&file, 1, 0) == 1;
 }
 
+/* To poll() that is something to read, and libmicrohttpd, told of a byte and of the end at once, does not come back to the end. */
+static bool is_at_end(int socket)
+{
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* The oldest that has not asked yet makes place for somebody who waits. Honest clients ask as soon as they are connected: theirs is there before they
  * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. Where something is left to read it is
- * us who are slow. */
+ * us who are slow. Those before it that will never ask, as they have said all that they say, make place as well. */
 static void give_way(struct server *server, uint64_t now_ms)
 {
     if (!is_full(server) || !is_readable(server->listener))
@@ -266,10 +273,14 @@ static void give_way(struct server *server, uint64_t now_ms)
         struct connection *connection = container_of(link, struct connection, link);
         if (now_ms < connection->since_ms + SERVER_GIVE_WAY_MS)
             return;
-        if (connection->has_asked || connection->cut_off || is_readable(connection->socket))
+        if (connection->has_asked || connection->cut_off)
+            continue;
+        bool at_end = is_at_end(connection->socket);
+        if (!at_end && is_readable(connection->socket))
             continue;
         cut_off(connection);
-        return;
+        if (!at_end)
+            return;
     }
 }
 

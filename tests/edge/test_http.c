@@ -313,6 +313,19 @@ Test(http_narrow, a_crowd_of_slow_clients_is_let_in_and_out)
         close(slow[i]);
 }
 
+/* Nor do those keep their places who are gone before they have asked. */
+Test(http_narrow, a_crowd_of_clients_that_end_too_soon_is_let_in_and_out)
+{
+    uint64_t began_ms = clock_monotonic_ms();
+    for (int i = 0; i < 400; i++) {
+        int soon_gone = dial();
+        cr_assert_eq(send(soon_gone, "G", 1, MSG_NOSIGNAL), 1);
+        close(soon_gone);
+    }
+    cr_assert(has_status(get("/healthz"), "200"));
+    cr_assert_lt(clock_monotonic_ms() - began_ms, 400 / 4 * SERVER_CROWDED_MS / 2);
+}
+
 /* An owner that takes its time. */
 static struct late_answer {
     uv_timer_t timer;
