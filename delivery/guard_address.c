@@ -230,13 +230,21 @@ static enum guard_rule judge_forms(const struct guard *guard, const struct guard
     return is_refused_by_default(reached) ? GUARD_ADDRESS : GUARD_OK;
 }
 
+static bool is_unspecified(const struct guard_address *address)
+{
+    static const uint8_t zeros[sizeof(address->bytes)];
+    return memcmp(address->bytes, zeros, address->v6 ? sizeof(zeros) : 4) == 0;
+}
+
 enum guard_rule guard_judge_address(const struct guard *guard, const struct guard_address *address)
 {
     struct guard_address reached = *address;
     if (guard_address_is_mapped(address)) {
         reached = v4_from(address->bytes + MAPPED_PREFIX_BYTES);
-        return judge_forms(guard, &reached, &reached);
+        address = &reached;
     }
+    if (is_unspecified(address)) /* to the kernel a name of loopback, in whatever range it was allowed */
+        return GUARD_ADDRESS;
     if (guard->has_nat64 && cidr_has(&guard->nat64, address) && !nat64_decode(&guard->nat64, address, &reached))
         return GUARD_ADDRESS;
     return judge_forms(guard, address, &reached);

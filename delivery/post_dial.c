@@ -107,7 +107,7 @@ static int on_about_to_send(void *context, char *peer, char *local, int peer_por
         refuse_to_resend(post);
         return CURL_PREREQFUNC_ABORT;
     }
-    /* libcurl 7.88 asks the socket, which knows no peer any more once that has reset it; whom it dialled was judged. */
+    /* libcurl 7.88 asks the socket, which knows no peer any more once that has reset it; whom it dialled was judged. 8.14 says whom it dialled. */
     bool direct = post->shared->proxy == NULL;
     post->saw.peer_gone = direct && *peer == '\0';
     if (direct && !post->saw.peer_gone && (!address_read(peer, &address) || guard_judge_address(post->shared->guard, &address) != GUARD_OK))

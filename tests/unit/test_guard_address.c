@@ -176,6 +176,21 @@ Test(guard_address, refuses_nat64_addresses_that_nobody_can_read)
     free(with_byte_8.cidrs);
 }
 
+/* A connection to it is one to loopback, which may be denied. */
+Test(guard_address, refuses_the_unspecified_address_whatever_is_allowed)
+{
+    struct ranges all = ranges_of("0.0.0.0/0,::/0"), loopback = ranges_of("127.0.0.0/8,::1/128");
+    const struct guard guard = { .allow = all.cidrs, .allow_count = all.count, .deny = loopback.cidrs, .deny_count = loopback.count };
+    cr_expect_not(passes(&guard, "0.0.0.0"));
+    cr_expect_not(passes(&guard, "::"));
+    cr_expect_not(passes(&guard, "::ffff:0.0.0.0"));
+    cr_expect(passes(&guard, "0.0.0.1"));
+    cr_expect(passes(&guard, "10.0.0.0"));
+    cr_expect(passes(&guard, "::2"));
+    free(all.cidrs);
+    free(loopback.cidrs);
+}
+
 Test(guard_address, denies_and_allows_both_forms_of_a_nat64_address)
 {
     struct ranges prefix = ranges_of("64:ff9b::/96"), private = ranges_of("10.0.0.0/8"), whole = ranges_of("64:ff9b::/96"),
