@@ -84,9 +84,6 @@ static bool raise_descriptors(struct service *service)
     if (limit.rlim_cur >= needed) {
         uint64_t spare = limit.rlim_cur - needed, lookups = settings->workers * LOOKUP_DESCRIPTORS;
         service->few_descriptors = spare / 2 < lookups;
-        if (service->few_descriptors)
-            log_info("lookups may share sockets, for lack of file descriptors", LOG_I("limit", limit.rlim_cur),
-                     LOG_I("enough", needed + 2 * lookups));
         service->idle_connections = idle_connections_by_descriptors(service->few_descriptors ? spare : spare - lookups, settings->workers);
         return true;
     }

@@ -346,14 +346,14 @@ struct names *names_create(struct uv_loop_s *loop, const struct names_options *o
     struct names *names = memory_create(sizeof(*names));
     names->loop = loop;
     set_options(names, options);
-    const uint64_t first_try_ms = names->options.timeout_ms / SLOW_PART + 1;
+    const uint64_t slow_ms = names->options.timeout_ms / SLOW_PART + 1;
     if (!open_servers(names)) {
         free(names);
         return NULL;
     }
     list_init(&names->answered);
     list_init(&names->known);
-    names_turns_init(&names->turns, names->options.at_once_max, (struct names_patience){ first_try_ms, names->options.timeout_ms });
+    names_turns_init(&names->turns, names->options.at_once_max, (struct names_patience){ slow_ms, names->options.timeout_ms });
     names_table_init(&names->table, names->options.cache_max);
     uv_idle_init(loop, &names->tell);
     uv_timer_init(loop, &names->ticker);

@@ -8,6 +8,7 @@
 #ifdef ARES_OPT_QUERY_CACHE
 enum {
     SHARED_BY = 8,
+    MANY = 128,    /* channels: more than are needed where few names are silent, and less than the descriptors that are set apart */
     TWICE_MAX = 3, /* name servers, to ask each twice */
 };
 
@@ -22,9 +23,9 @@ struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
     return (struct names_tries){ (int)count, (int)(timeout_ms * (NAMES_FIRST_TRIES - 1) / NAMES_FIRST_TRIES / first_tries) };
 }
 
-unsigned names_cares_channel_questions(bool few_descriptors)
+unsigned names_cares_channel_names(size_t channels, bool few_descriptors)
 {
-    return few_descriptors ? SHARED_BY : 1;
+    return few_descriptors && channels >= MANY ? SHARED_BY : 1;
 }
 
 int names_cares_set_newer_options(struct ares_options *options)
@@ -41,7 +42,7 @@ bool names_cares_list_servers(struct ares_channeldata *ares, struct text *list)
     return servers != NULL && !list->overflowed;
 }
 #else
-enum { OLD_QUESTIONS = 32, TRIES_MAX = 3 };
+enum { OLD_NAMES = 32, TRIES_MAX = 3 };
 
 bool names_cares_is_old(void)
 {
@@ -56,10 +57,11 @@ struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
     return tries;
 }
 
-unsigned names_cares_channel_questions(bool few_descriptors)
+unsigned names_cares_channel_names(size_t channels, bool few_descriptors)
 {
+    (void)channels;
     (void)few_descriptors;
-    return OLD_QUESTIONS;
+    return OLD_NAMES;
 }
 
 int names_cares_set_newer_options(struct ares_options *options)

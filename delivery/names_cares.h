@@ -7,6 +7,7 @@
 #define JOBHOOK_DELIVERY_NAMES_CARES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ares_channeldata;
@@ -24,9 +25,9 @@ bool names_cares_is_old(void);
 /* So many that a question is given up a little before its name is (names.c), when one kind of address may be there. Answers to an earlier try an old one
  * hears as well; a new one has closed that port, and is given more time with fewer tries. */
 struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms);
-/* To ask in one channel, before another is asked: with an old one so few that answers are hard to forge, with a new one no more than one, unless there are
- * too few descriptors for that. */
-unsigned names_cares_channel_questions(bool few_descriptors);
+/* Names to ask for in one channel, before another is asked: with an old one so few that answers are hard to forge, with a new one no more than one, unless
+ * there are many channels and too few descriptors for that. */
+unsigned names_cares_channel_names(size_t channels, bool few_descriptors);
 /* Returns the mask of what it has set. */
 int names_cares_set_newer_options(struct ares_options *options);
 /* "192.0.2.1:53,[2001:db8::1]:53", of a channel that has asked nothing yet: a new one sorts them by their failures. false: out of memory. */

@@ -36,7 +36,6 @@ struct names_servers {
     unsigned reading;     /* of the configuration */
     struct names_order order;
     struct sizes_known known;
-    unsigned channel_questions;
     struct names_file text;
     uint64_t looked_ms;
     bool fixed; /* they are not those of the file */
@@ -54,7 +53,7 @@ struct channel {
     ares_channel ares[SIZES];
     struct list sockets;
     size_t asked;
-    unsigned questions; /* so far: an old c-ares's, since its sockets were opened */
+    unsigned names; /* so far: an old c-ares's, since its sockets were opened */
     unsigned reading, order;
 };
 
@@ -122,10 +121,10 @@ static void question_end(struct question *question, const struct names_answer *a
     free(question);
 }
 
-/* c-ares calls it refused when it cannot open a socket. */
-static enum names_result result_of(int status)
+/* c-ares calls it refused when it cannot open a socket; and says that there is no such address when one kind was said to be none, and the other not heard. */
+static enum names_result result_of(int status, int timeouts)
 {
-    if (is_no(status))
+    if (is_no(status) && (status != ARES_ENODATA || timeouts == 0))
         return NAMES_NOT_FOUND;
     return status != ARES_EDESTRUCTION && sockets_are_used_up() ? NAMES_NOT_ASKED : NAMES_FAILED;
 }
@@ -140,7 +139,7 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
     if (status == ARES_SUCCESS)
         ttl_s = names_addresses_take(&answer, info, options->guard, options->ttl_max_s);
     else
-        answer.result = result_of(status);
+        answer.result = result_of(status, timeouts);
     ares_freeaddrinfo(info);
     if (is_heard(status)) {
         names_order_heard(&channel->servers->order, channel->order, timeouts > 0, uv_now(options->loop));
@@ -224,7 +223,7 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
         list_remove(&channel->sockets, &sock->link);
         uv_close((uv_handle_t *)&sock->poll, on_socket_closed);
         if (names_cares_is_old() && list_is_empty(&channel->sockets))
-            channel->questions = 0;
+            channel->names = 0;
     } else if (events != 0 && (sock != NULL || (sock = socket_create(channel, fd)) != NULL)) {
         uv_poll_start(&sock->poll, events, on_socket_ready);
     }
@@ -247,7 +246,7 @@ static void channel_close(struct channel *channel)
  * an address that was cut off can neither be refused, with the others, nor be called. */
 static bool ares_open(struct channel *channel, enum size size)
 {
-    static char dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
+    static char nothing[] = "/dev/null", dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
     const struct names_servers_options *servers = &channel->servers->options;
     const struct names_tries tries = names_cares_tries(channel->servers->order.count, servers->timeout_ms);
     struct ares_options options = {
@@ -258,7 +257,8 @@ static bool ares_open(struct channel *channel, enum size size)
         .ednspsz = ANSWER_MAX,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = channel,
-        .resolvconf_path = (char *)(uintptr_t)servers->file, /* c-ares copies it */
+        .resolvconf_path =
+            nothing, /* what the file says of servers is in the list, and of its options none is heeded: it need not be read for each name */
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options);
@@ -321,8 +321,9 @@ static bool has_room_for_channels(const struct names_servers *servers, unsigned 
 /* Asked from now on is another channel, when this one has had its questions (names_cares.h), or begins with a name server that is silent. */
 static void leave_old_channel(struct names_servers *servers)
 {
+    unsigned names_max = names_cares_channel_names(servers->channels.length, servers->options.few_descriptors);
     if (has_room_for_channels(servers, 2) &&
-        (names_order_heed_silence(&servers->order, uv_now(servers->options.loop)) || newest(servers)->questions >= servers->channel_questions))
+        (names_order_heed_silence(&servers->order, uv_now(servers->options.loop)) || newest(servers)->names >= names_max))
         (void)channel_open(servers); /* else the newest goes on */
 }
 
@@ -369,7 +370,7 @@ static void ask(struct names_servers *servers, const char *name, void *context, 
     question->size = size;
     memcpy(question->name, name, bytes);
     question->channel->asked++;
-    question->channel->questions++;
+    question->channel->names++;
     question_ask(question);
 }
 
@@ -416,7 +417,8 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     if (options->file == NULL)
         servers->options.file = "/etc/resolv.conf";
     list_init(&servers->channels);
-    servers->channel_questions = names_cares_channel_questions(options->few_descriptors);
+    if (options->few_descriptors && !names_cares_is_old())
+        log_info("many lookups at once will share sockets, for lack of file descriptors");
     servers->fixed = options->servers != NULL;
     servers->looked_ms = uv_now(options->loop);
     if (!servers->fixed && !names_file_read(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */

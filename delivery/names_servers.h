@@ -1,7 +1,7 @@
 /* The name servers: c-ares on libuv, no threads. Private to names.c, which keeps the answers. c-ares stays inside.
  *
- * Which servers there are says /etc/resolv.conf, of which nothing else counts but its options: names are looked up as they are, never with search
- * domains. It is read again when it changes, as a machine's does that gets its address anew.
+ * Which servers there are says /etc/resolv.conf, of which nothing else counts: names are looked up as they are, never with search domains. It is read
+ * again when it changes, as a machine's does that gets its address anew.
  *
  * Questions and answers go by UDP alone. Of what does not fit into 1,232 bytes, or 512 where nobody knows EDNS, there is the beginning; a name of which
  * no address was left is not found. */
@@ -20,7 +20,7 @@ struct names_servers_options {
     const char *servers; /* "127.0.0.1:5353,…": these for good; NULL: those of the file */
     const char *file;    /* NULL: /etc/resolv.conf; outlives the servers */
     bool few_descriptors;
-    uint64_t timeout_ms; /* a question is over before, whatever the name servers do */
+    uint64_t timeout_ms; /* a question is over before, whatever the name servers do; where it has to be asked in small again, twice as late */
     uint32_t ttl_max_s;
     const struct guard *guard; /* of more addresses than are kept, one that it refuses is kept. NULL: none */
     names_answered *answered;

@@ -212,7 +212,7 @@ struct name *names_turns_take(struct names_turns *turns, uint64_t now_ms)
 static void see_slow(struct names_turns *turns, uint64_t now_ms)
 {
     struct name *name;
-    while ((name = oldest(&turns->fresh)) != NULL && now_ms >= name->since_ms + turns->patience.first_try_ms) {
+    while ((name = oldest(&turns->fresh)) != NULL && now_ms >= name->since_ms + turns->patience.slow_ms) {
         struct names_crowd *crowd = name->crowd;
         name_move(name, &turns->slow);
         crowd->fresh--;

@@ -3,8 +3,8 @@
  * Strangers own names, and name servers that are silent about them: a thousand names of one domain, or of a thousand domains, hold up nobody else.
  * - Domains take turns (delivery/site.h), and those that hold no place come first: one whose lookups are quick does not wait for a turn of all whose are
  *   slow, but for those of them alone that have no place either.
- * - A name whose first try was in vain gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
- *   under way are at most so many times the places as the whole patience is longer than that with the first try.
+ * - A name without an answer after a while gives its place to the next one, and is slow from then on. As each holds a place for that long, all that are
+ *   under way are at most so many times the places as the whole patience is longer than that.
  * - Domains with slow names have one of SUSPECT_TURNS turns.
  * - A domain holds fewer places than are free: of k that would take all, each has its share, and one of the shares is left for who comes next.
  * - Of a domain's names those go first that somebody waits for, and of these those whose last answer had addresses: a suffix under which names are sold
@@ -20,7 +20,7 @@
 enum { NAMES_CROWD_BUCKETS = 2048 };
 
 struct names_patience {
-    uint64_t first_try_ms, all_ms;
+    uint64_t slow_ms, all_ms;
 };
 
 struct names_crowd; /* the names of a domain */

@@ -18,6 +18,7 @@ enum { SLOW_MS = 100 };
  *   odd.*    an answer that cannot be read
  *   silent.* the server says nothing
  *   half.*   likewise, when it is asked for IPv6
+ *   mute.*   likewise, when it is asked for IPv4
  *   else     one address */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
@@ -42,6 +43,8 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->silent = true;
     } else if (strncmp(name, "half.", 5) == 0) {
         answer->silent = type == DNS_AAAA;
+    } else if (strncmp(name, "mute.", 5) == 0) {
+        answer->silent = type == DNS_A;
     }
 }
 
@@ -244,7 +247,7 @@ Test(name_servers, that_failed_at_first_are_not_taken_for_old_ones)
 }
 
 /* Debian 13's c-ares ends the socket then, with all that is asked by it. */
-Test(name_servers, whose_answers_cannot_be_read_do_not_keep_others_from_being_heard)
+static void expect_odd_ones_to_harm_no_others(void)
 {
     enum { NAMES = 60 };
     static struct found found[2][NAMES];
@@ -261,6 +264,25 @@ Test(name_servers, whose_answers_cannot_be_read_do_not_keep_others_from_being_he
         wait_for(&found[0][i]);
         cr_expect_eq(found[0][i].answer.result, NAMES_FAILED, "%d", i);
     }
+}
+
+Test(name_servers, whose_answers_cannot_be_read_do_not_keep_others_from_being_heard)
+{
+    expect_odd_ones_to_harm_no_others();
+}
+
+/* Sockets are not shared before there are many. */
+Test(several_names, are_heard_beside_others_that_cannot_be_read_where_descriptors_are_few)
+{
+    names_rig_open(script_all, (struct names_options){ .timeout_ms = 3000, .few_descriptors = true });
+    expect_odd_ones_to_harm_no_others();
+    names_rig_close();
+}
+
+/* It may well have addresses. */
+Test(name_servers, that_say_nothing_of_one_kind_and_no_to_the_other_have_not_answered)
+{
+    cr_expect_eq(look_up("mute.example.com").answer.result, NAMES_FAILED);
 }
 
 /* Without one, the name servers have not been asked. */

@@ -17,7 +17,7 @@ static void drop(struct name *name)
 static void begin(void)
 {
     names_table_init(&table, 64);
-    names_turns_init(&turns, PLACES, (struct names_patience){ .first_try_ms = 500, .all_ms = 5000 });
+    names_turns_init(&turns, PLACES, (struct names_patience){ .slow_ms = 500, .all_ms = 5000 });
 }
 
 static void end(void)
