@@ -14,6 +14,7 @@
 #include "consumer/spans.h"
 #include "consumer/worker.h"
 #include "delivery/lanes.h"
+#include "delivery/names.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -23,11 +24,10 @@
 #include <uv.h>
 
 enum {
-    LOOKUP_DESCRIPTORS =
-        4608, /* of each worker, while thousands of names are silent: with Debian 13's c-ares each has one for each name server that it asks */
-    DESCRIPTORS_APART = 256, /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
-    HOLDS_TOLD_MAX = 20,     /* log lines about single rules */
-    LEAVE_MS = 10000,        /* after the drain: to commit, leave the group and close */
+    LOOKUP_DESCRIPTORS = 4608, /* of each worker, while thousands of names are silent: Debian 13's c-ares has one for each and each name server */
+    DESCRIPTORS_APART = 256,   /* of each worker besides its connections to receivers: Kafka, Redis, name servers, and its share of HTTP and logs */
+    HOLDS_TOLD_MAX = 20,       /* log lines about single rules */
+    LEAVE_MS = 10000,          /* after the drain: to commit, leave the group and close */
 };
 
 struct service {
@@ -84,6 +84,9 @@ static bool raise_descriptors(struct service *service)
     if (limit.rlim_cur >= needed) {
         uint64_t spare = limit.rlim_cur - needed, lookups = settings->workers * LOOKUP_DESCRIPTORS;
         service->few_descriptors = spare / 2 < lookups;
+        if (service->few_descriptors && names_may_share_sockets())
+            log_info("lookups share sockets when there are many, for lack of file descriptors", LOG_I("limit", limit.rlim_cur),
+                     LOG_I("enough", needed + 2 * lookups));
         service->idle_connections = idle_connections_by_descriptors(service->few_descriptors ? spare : spare - lookups, settings->workers);
         return true;
     }

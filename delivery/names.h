@@ -47,6 +47,8 @@ struct names_stats {
 
 typedef void names_done(void *context, const struct names_answer *answer);
 
+/* Whether few_descriptors makes a difference with this c-ares. */
+bool names_may_share_sockets(void);
 /* NULL when the system's configuration, or `servers`, cannot be read. */
 struct names *names_create(struct uv_loop_s *loop, const struct names_options *options);
 void names_destroy(struct names *names);

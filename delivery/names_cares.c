@@ -8,7 +8,7 @@
 #ifdef ARES_OPT_QUERY_CACHE
 enum {
     SHARED_BY = 8,
-    MANY = 128,    /* channels: more than are needed where few names are silent, and less than the descriptors that are set apart */
+    MANY = 128,    /* channels: with one name server there are descriptors for them among those that are set apart */
     TWICE_MAX = 3, /* name servers, to ask each twice */
 };
 

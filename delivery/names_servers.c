@@ -121,10 +121,10 @@ static void question_end(struct question *question, const struct names_answer *a
     free(question);
 }
 
-/* c-ares calls it refused when it cannot open a socket; and says that there is no such address when one kind was said to be none, and the other not heard. */
-static enum names_result result_of(int status, int timeouts)
+/* c-ares calls it refused when it cannot open a socket. */
+static enum names_result result_of(int status)
 {
-    if (is_no(status) && (status != ARES_ENODATA || timeouts == 0))
+    if (is_no(status))
         return NAMES_NOT_FOUND;
     return status != ARES_EDESTRUCTION && sockets_are_used_up() ? NAMES_NOT_ASKED : NAMES_FAILED;
 }
@@ -139,7 +139,7 @@ static void on_addresses(void *context, int status, int timeouts, struct ares_ad
     if (status == ARES_SUCCESS)
         ttl_s = names_addresses_take(&answer, info, options->guard, options->ttl_max_s);
     else
-        answer.result = result_of(status, timeouts);
+        answer.result = result_of(status);
     ares_freeaddrinfo(info);
     if (is_heard(status)) {
         names_order_heard(&channel->servers->order, channel->order, timeouts > 0, uv_now(options->loop));
@@ -246,7 +246,8 @@ static void channel_close(struct channel *channel)
  * an address that was cut off can neither be refused, with the others, nor be called. */
 static bool ares_open(struct channel *channel, enum size size)
 {
-    static char nothing[] = "/dev/null", dns_only[] = "b"; /* not /etc/hosts: what a customer's name means is not for this machine to say */
+    static char nothing[] = "/dev/null"; /* what the file says of name servers is in the list already, and of its options none is heeded */
+    static char dns_only[] = "b";        /* not /etc/hosts: what a customer's name means is not for this machine to say */
     const struct names_servers_options *servers = &channel->servers->options;
     const struct names_tries tries = names_cares_tries(channel->servers->order.count, servers->timeout_ms);
     struct ares_options options = {
@@ -257,8 +258,7 @@ static bool ares_open(struct channel *channel, enum size size)
         .ednspsz = ANSWER_MAX,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = channel,
-        .resolvconf_path =
-            nothing, /* what the file says of servers is in the list, and of its options none is heeded: it need not be read for each name */
+        .resolvconf_path = nothing,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     mask |= ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | names_cares_set_newer_options(&options);
@@ -403,6 +403,11 @@ bool names_servers_is_busy(const struct names_servers *servers)
 
 /* ---- making ---- */
 
+bool names_may_share_sockets(void)
+{
+    return !names_cares_is_old();
+}
+
 static void init_cares(void)
 {
     assert(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
@@ -417,8 +422,6 @@ struct names_servers *names_servers_create(const struct names_servers_options *o
     if (options->file == NULL)
         servers->options.file = "/etc/resolv.conf";
     list_init(&servers->channels);
-    if (options->few_descriptors && !names_cares_is_old())
-        log_info("many lookups at once will share sockets, for lack of file descriptors");
     servers->fixed = options->servers != NULL;
     servers->looked_ms = uv_now(options->loop);
     if (!servers->fixed && !names_file_read(servers->options.file, &servers->text)) /* before c-ares does: a change between is seen later */

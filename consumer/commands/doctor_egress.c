@@ -61,7 +61,7 @@ void doctor_look_at_names(struct findings *findings)
         findings_add(findings, FINDING_WARNING, "name servers", "use name servers that tell the truth",
                      "invent an address for a name that does not exist: webhooks to names that are gone reach somebody else");
     else
-        findings_add(findings, FINDING_BROKEN, "name servers", "see /etc/resolv.conf, and that UDP and TCP port 53 are open", "do not answer");
+        findings_add(findings, FINDING_BROKEN, "name servers", "see /etc/resolv.conf, and that UDP port 53 is open", "do not answer");
 }
 
 /* ---- connecting ---- */

@@ -264,7 +264,8 @@ static bool is_at_end(int socket)
 
 /* The oldest that has not asked yet makes place for somebody who waits. Honest clients ask as soon as they are connected: theirs is there before they
  * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. Where something is left to read it is
- * us who are slow. Those before it that will never ask, as they have said all that they say, make place as well. */
+ * us who are slow. Those found on the way to it whose stream has ended, and who
+ * never will ask, go as well. */
 static void give_way(struct server *server, uint64_t now_ms)
 {
     if (!is_full(server) || !is_readable(server->listener))

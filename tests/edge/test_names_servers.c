@@ -18,7 +18,6 @@ enum { SLOW_MS = 100 };
  *   odd.*    an answer that cannot be read
  *   silent.* the server says nothing
  *   half.*   likewise, when it is asked for IPv6
- *   mute.*   likewise, when it is asked for IPv4
  *   else     one address */
 static void script_all(const char *name, int type, struct dns_answer *answer)
 {
@@ -43,8 +42,6 @@ static void script_all(const char *name, int type, struct dns_answer *answer)
         answer->silent = true;
     } else if (strncmp(name, "half.", 5) == 0) {
         answer->silent = type == DNS_AAAA;
-    } else if (strncmp(name, "mute.", 5) == 0) {
-        answer->silent = type == DNS_A;
     }
 }
 
@@ -277,12 +274,6 @@ Test(several_names, are_heard_beside_others_that_cannot_be_read_where_descriptor
     names_rig_open(script_all, (struct names_options){ .timeout_ms = 3000, .few_descriptors = true });
     expect_odd_ones_to_harm_no_others();
     names_rig_close();
-}
-
-/* It may well have addresses. */
-Test(name_servers, that_say_nothing_of_one_kind_and_no_to_the_other_have_not_answered)
-{
-    cr_expect_eq(look_up("mute.example.com").answer.result, NAMES_FAILED);
 }
 
 /* Without one, the name servers have not been asked. */

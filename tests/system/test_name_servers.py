@@ -26,7 +26,7 @@ def test_a_machine_that_gets_other_name_servers_delivers_on(make_rig, folder, ne
     for node in rig.kafka.nodes:
         network.forward(node.client_port)
     hook = rig.jobhook(JOBHOOK_EGRESS_ALLOW=None)
-    hook.spawn(network.command(folder, "nameserver 127.0.0.1\n", BINARY, "run"), hook.environment())
+    hook.spawn(network.command(folder, "nameserver 127.0.0.1\noptions use-vc\n", BINARY, "run"), hook.environment())
     rig.publish(event("a", "http://hook0.example.com/"))
     wait_for(lambda: hosts == ["hook0.example.com"], 30, "the first name was not found")
     first.silent = True
