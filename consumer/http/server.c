@@ -6,10 +6,10 @@
 #include "consumer/base/memory.h"
 #include "consumer/base/thread.h"
 #include "consumer/http/listener.h"
+#include "delivery/socket_state.h"
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -249,13 +249,7 @@ static bool is_full(const struct server *server)
     return server->connections.length >= server->options.connections_max;
 }
 
-static bool is_readable(int socket)
-{
-    struct pollfd file = { .fd = socket, .events = POLLIN };
-    return poll(&file, 1, 0) == 1;
-}
-
-/* To poll() that is something to read, and libmicrohttpd, told of a byte and of the end at once, does not come back to the end. */
+/* To the kernel that is news like any other, and libmicrohttpd, told of a byte and of the end at once, does not come back to the end. */
 static bool is_at_end(int socket)
 {
     char byte;
@@ -264,11 +258,10 @@ static bool is_at_end(int socket)
 
 /* The oldest that has not asked yet makes place for somebody who waits. Honest clients ask as soon as they are connected: theirs is there before they
  * are accepted, or soon after. A crowd of slow ones is let in and out so fast that nobody waits long behind it. Where something is left to read it is
- * us who are slow. Those found on the way to it whose stream has ended, and who
- * never will ask, go as well. */
+ * us who are slow. Those found on the way to it whose stream has ended, and who never will ask, go as well. */
 static void give_way(struct server *server, uint64_t now_ms)
 {
-    if (!is_full(server) || !is_readable(server->listener))
+    if (!is_full(server) || !socket_has_news(server->listener))
         return;
     LIST_EACH (&server->connections, link) {
         struct connection *connection = container_of(link, struct connection, link);
@@ -277,7 +270,7 @@ static void give_way(struct server *server, uint64_t now_ms)
         if (connection->has_asked || connection->cut_off)
             continue;
         bool at_end = is_at_end(connection->socket);
-        if (!at_end && is_readable(connection->socket))
+        if (!at_end && socket_has_news(connection->socket))
             continue;
         cut_off(connection);
         if (!at_end)
