@@ -5,6 +5,8 @@
 #include <ares.h>
 #include <arpa/inet.h>
 
+enum { FIRST_TRIES = 9 }; /* a question is over before so many times the old one's first try, with up to eight name servers that say nothing */
+
 #ifdef ARES_OPT_QUERY_CACHE
 enum {
     SHARED_BY = 8,
@@ -20,7 +22,7 @@ bool names_cares_is_old(void)
 struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
 {
     unsigned count = servers <= TWICE_MAX ? 2 : 1, first_tries = servers * ((1u << count) - 1);
-    return (struct names_tries){ (int)count, (int)(timeout_ms * (NAMES_FIRST_TRIES - 1) / NAMES_FIRST_TRIES / first_tries) };
+    return (struct names_tries){ (int)count, (int)(timeout_ms * (FIRST_TRIES - 1) / FIRST_TRIES / first_tries) };
 }
 
 unsigned names_cares_channel_names(size_t channels, bool few_descriptors)
@@ -51,8 +53,8 @@ bool names_cares_is_old(void)
 
 struct names_tries names_cares_tries(unsigned servers, uint64_t timeout_ms)
 {
-    struct names_tries tries = { TRIES_MAX, (int)(timeout_ms / NAMES_FIRST_TRIES) + 1 };
-    while (tries.count > 1 && servers * ((1u << tries.count) - 1) >= NAMES_FIRST_TRIES)
+    struct names_tries tries = { TRIES_MAX, (int)(timeout_ms / FIRST_TRIES) + 1 };
+    while (tries.count > 1 && servers * ((1u << tries.count) - 1) >= FIRST_TRIES)
         tries.count--;
     return tries;
 }

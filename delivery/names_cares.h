@@ -14,8 +14,6 @@ struct ares_channeldata;
 struct ares_options;
 struct text;
 
-enum { NAMES_FIRST_TRIES = 9 }; /* a question is over before so many times the old one's first try, with up to eight name servers that say nothing */
-
 struct names_tries {
     int count;    /* of each name server */
     int first_ms; /* patience with each the first time; it doubles with each try, a new one waits for up to half as long */

@@ -318,7 +318,7 @@ static bool has_room_for_channels(const struct names_servers *servers, unsigned 
     return !names_cares_is_old() || servers->channels.length + how_many <= OLD_CHANNELS_MAX;
 }
 
-/* Asked from now on is another channel, when this one has had its questions (names_cares.h), or begins with a name server that is silent. */
+/* Asked from now on is another channel, when this one has had its names (names_cares.h), or begins with a name server that is silent. */
 static void leave_old_channel(struct names_servers *servers)
 {
     unsigned names_max = names_cares_channel_names(servers->channels.length, servers->options.few_descriptors);
@@ -354,11 +354,11 @@ static void question_ask(struct question *question)
 {
     static const struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     struct channel *channel = question->channel;
-    if (channel->ares[question->size] != NULL ||
-        ares_open(channel, question->size)) /* most name servers know EDNS: the other is opened when it is asked */
+    /* Most name servers know EDNS: the small one is opened when it is asked. */
+    if (channel->ares[question->size] != NULL || ares_open(channel, question->size))
         ares_getaddrinfo(channel->ares[question->size], question->name, NULL, &hints, on_addresses, question);
     else
-        question_end(question, &(struct names_answer){ .result = sockets_are_used_up() ? NAMES_NOT_ASKED : NAMES_FAILED }, 0);
+        question_end(question, &(struct names_answer){ .result = result_of(ARES_ENOMEM) }, 0);
 }
 
 static void ask(struct names_servers *servers, const char *name, void *context, enum size size)
