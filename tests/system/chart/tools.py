@@ -67,18 +67,24 @@ def go():
     return os.path.join(once(TOOLCHAIN, fetch), "bin", "go")
 
 
-def unpack_helm(folder):
+def wheel(folder, requirement):
+    """The path of a wheel from PyPI, there; with a hash in the requirement, that one and no other."""
     wanted = os.path.join(folder, "requirements.txt")
     with open(wanted, "w", encoding="utf-8") as file:
-        file.write(HELM_WHEEL)
-    call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "--requirement", wanted], 600)
-    (wheel,) = glob.glob(folder + "/*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+        file.write(requirement)
+    call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, "--requirement", wanted], 600)
+    (path,) = glob.glob(folder + "/*.whl")
+    return path
+
+
+def unpack_helm(folder):
+    path = wheel(folder, HELM_WHEEL)
+    with zipfile.ZipFile(path) as archive:
         (inside,) = (name for name in archive.namelist() if name.endswith("/scripts/helm"))
         with archive.open(inside) as packed, open(os.path.join(folder, "helm"), "wb") as file:
             shutil.copyfileobj(packed, file)
     os.chmod(os.path.join(folder, "helm"), 0o755)
-    os.remove(wheel)
+    os.remove(path)
 
 
 def program(name):
@@ -115,9 +121,8 @@ def schemas():
     """A folder with vX.Y.Z/kind-group-version.json, strict, for each of KUBERNETES and the kinds of the chart. As they come, their $id and absolute
     $ref would send the checker online."""
     def unpack(folder):
-        call([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, SCHEMAS], 600)
-        (wheel,) = glob.glob(folder + "/*.whl")
-        with zipfile.ZipFile(wheel) as archive:
+        path = wheel(folder, SCHEMAS)
+        with zipfile.ZipFile(path) as archive:
             for version in KUBERNETES:
                 inside = f"kubernetes_validate/kubernetes-json-schema/v{version}-local-strict/"
                 definitions = json.loads(archive.read(inside + "_definitions.json"))["$defs"]
@@ -125,7 +130,7 @@ def schemas():
                 for kind in KINDS:
                     with open(os.path.join(folder, "v" + version, kind + ".json"), "w", encoding="utf-8") as file:
                         json.dump(standalone(json.loads(archive.read(inside + kind + ".json")), definitions), file)
-        os.remove(wheel)
+        os.remove(path)
     return once(SCHEMAS.replace("==", "-"), unpack)
 
 
