@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh [rules|unit|flow|edge|system|fuzz|bench|libraries|image|chart|skew]...: installs what is missing, builds, and runs the tests, or only
 # those of the kinds named. These run only when named (.ci/run does): libraries, what another Debian's libraries can change of unit tests (of modules
-# that ask one) and of system tests (those not marked same_everywhere); image and chart, which build a container image, as root, and need helm; skew, which builds the previous release.
+# that ask one) and of system tests (those not marked same_everywhere); image and chart, which build a container image, as root, and need helm; skew,
+# which builds the previous release.
 # Each failing test's output is kept under .build/logs/. The last line is "N passed, N failed"; the exit status is 1 when any failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."

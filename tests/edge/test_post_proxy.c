@@ -174,16 +174,29 @@ Test(post_proxy, that_does_not_connect_is_a_failure_to_connect)
     }
 }
 
-static struct posted post_through_tls(const char *ca_file)
+static struct tls_receiver secure; /* a proxy by TLS */
+
+/* `ca_file` NULL: its own. */
+static void begin_by_tls(struct tls_options how, const char *ca_file)
 {
-    struct tls_receiver secure;
     char url[256];
-    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1" });
+    how.subject_alt_name = "IP:127.0.0.1";
+    tls_receiver_start(&secure, how);
     rig_url(url, "https", "127.0.0.1", secure.port, "");
     rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = ca_file != NULL ? ca_file : secure.ca_file }, NULL);
-    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
+}
+
+static void end_by_tls(void)
+{
     rig_close(&rig);
     tls_receiver_stop(&secure);
+}
+
+static struct posted post_through_tls(const char *ca_file)
+{
+    begin_by_tls((struct tls_options){ .act = NULL }, ca_file);
+    struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
+    end_by_tls();
     if (ca_file == NULL)
         cr_expect_eq(strstr(secure.last_connect, "CONNECT hook.example.com:80 HTTP/1.1\r\n"), secure.last_connect, "%s", secure.last_connect);
     return posted;
@@ -216,34 +229,24 @@ static bool answer_twice(void *ssl)
 
 Test(post_proxy, by_tls_has_nothing_left_over_for_the_next_post)
 {
-    struct tls_receiver secure;
-    char url[256];
-    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .act = answer_twice });
-    rig_url(url, "https", "127.0.0.1", secure.port, "");
-    rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = secure.ca_file }, NULL);
+    begin_by_tls((struct tls_options){ .act = answer_twice }, NULL);
     for (int i = 1; i <= 4; i++) {
         struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
     }
-    rig_close(&rig);
-    tls_receiver_stop(&secure);
+    end_by_tls();
 }
 
 /* What carries the request is the proxy's TLS. */
 Test(post_proxy, by_tls_brings_the_answer_in_front_of_a_reset)
 {
-    struct tls_receiver secure;
-    char url[256];
-    tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .impatient = true });
-    rig_url(url, "https", "127.0.0.1", secure.port, "");
-    rig_open(&rig, (struct lanes_options){ .proxy = url, .ca_file = secure.ca_file }, NULL);
+    begin_by_tls((struct tls_options){ .impatient = true }, NULL);
     rig_fill_body(&rig, 1024 * 1024);
     for (int i = 0; i < 100; i++) {
         struct posted posted = rig_post_url(&rig, "http://hook.example.com/x");
         cr_expect_eq(posted.outcome.status, 200, "%d: %d %s", i, posted.outcome.kind, posted.detail);
     }
-    rig_close(&rig);
-    tls_receiver_stop(&secure);
+    end_by_tls();
 }
 
 static void copy_pem(FILE *to, const char *path)
@@ -265,7 +268,7 @@ static bool talk_http2(void *ssl)
 /* libcurl 7.88 would leave frames in the proxy's TLS, and wait for a socket that has no more. */
 Test(post_proxy, by_tls_carries_no_http2)
 {
-    struct tls_receiver inner, secure;
+    struct tls_receiver inner;
     char url[256], path[] = "/tmp/jobhook_proxy.XXXXXX";
     tls_receiver_start(&inner, (struct tls_options){ .subject_alt_name = "DNS:hook.example.com", .talk = talk_http2 });
     tls_receiver_start(&secure, (struct tls_options){ .subject_alt_name = "IP:127.0.0.1", .tunnel_to = inner.port });
@@ -278,8 +281,7 @@ Test(post_proxy, by_tls_carries_no_http2)
     struct posted posted = rig_post_url(&rig, "https://hook.example.com/x");
     cr_expect_eq(posted.outcome.status, 200, "%d %s", posted.outcome.kind, posted.detail);
     cr_expect_eq(atomic_load(&inner.requests), 1);
-    rig_close(&rig);
-    tls_receiver_stop(&secure);
+    end_by_tls();
     tls_receiver_stop(&inner);
     unlink(path);
 }
